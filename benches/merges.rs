@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use git2::{Oid, Repository, Signature, Time, build::TreeUpdateBuilder};
 
-use omk_action::git::{Landed, MergedBase, Message, Repo};
+use omk_action::git::{CommitMessage, MergeOutcome, MergedBase, Repo};
 use omk_action::id::{CommitId, Moment, Tip};
 
 /// Tasks in a layer.
@@ -114,7 +114,7 @@ fn layers(at: &Path, rewrites: bool) {
         let mut files = vec![file(task)];
         files.extend(needs.first().filter(|_| rewrites).map(|&other| file(other)));
         let change = commit(&objects, Some(&at), &files, &format!("task {task}\n"));
-        let message = Message::new(
+        let message = CommitMessage::new(
             "bench",
             &"20261122t185155z-4f2a9c".parse().expect("an id"),
             &"t".parse().expect("an id"),
@@ -130,9 +130,9 @@ fn layers(at: &Path, rewrites: bool) {
             )
             .expect("a landing")
         {
-            Landed::Clean(new) => tip = new,
-            Landed::Empty => {}
-            Landed::Conflict(_) => conflicts += 1,
+            MergeOutcome::Clean(new) => tip = new,
+            MergeOutcome::Empty => {}
+            MergeOutcome::Conflict(_) => conflicts += 1,
         }
         let landing_took = spent().saturating_sub(start);
         bases += base_took;

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use omk_action::exec::environment::{Caller, child_env};
-use omk_action::exec::{Child, Program, Reach, Sandbox, Shepherd, Surroundings};
+use omk_action::exec::{Child, NetworkReach, Program, Sandbox, Shepherd, Surroundings};
 use omk_action::plan::RoomLevel;
 
 /// So often each.
@@ -48,7 +48,7 @@ fn main() {
         &[],
         &none,
     );
-    let room = |number: usize, most: RoomLevel, reach: Reach| {
+    let room = |number: usize, most: RoomLevel, reach: NetworkReach| {
         let own = dir.join(format!("scratch-{number}"));
         std::fs::create_dir_all(&own).expect("a directory");
         Sandbox {
@@ -81,9 +81,13 @@ fn main() {
     for number in 0..ROUNDS {
         let rooms = [
             None,
-            Some(room(number, RoomLevel::Landlock, Reach::Open)),
-            Some(room(number, RoomLevel::Sealed, Reach::Open)),
-            Some(room(number + ROUNDS, RoomLevel::Sealed, Reach::Nothing)),
+            Some(room(number, RoomLevel::Landlock, NetworkReach::Open)),
+            Some(room(number, RoomLevel::Sealed, NetworkReach::Open)),
+            Some(room(
+                number + ROUNDS,
+                RoomLevel::Sealed,
+                NetworkReach::Nothing,
+            )),
         ];
         for (room, times) in rooms.into_iter().zip(&mut times) {
             let wanted = room.as_ref().map_or(RoomLevel::None, |room| room.most);

@@ -24,20 +24,20 @@ const AT_ONCE: usize = 32;
 pub struct Batch {
     /// None: the directories are on the disk.
     top: Option<PathBuf>,
-    waiting: Vec<Waiting>,
+    waiting: Vec<UnsyncedFile>,
     directories: BTreeSet<PathBuf>,
 }
 
 /// A file whose bytes are not on the disk yet.
 #[derive(Debug)]
-enum Waiting {
+enum UnsyncedFile {
     /// It has its name.
     Kept(File),
     /// It gets that name.
     New(NamedTempFile, PathBuf),
 }
 
-impl Waiting {
+impl UnsyncedFile {
     fn file(&self) -> &File {
         match self {
             Self::Kept(file) => file,
@@ -90,7 +90,7 @@ impl Batch {
         let mut temporary = NamedTempFile::new_in(&directory)?;
         temporary.write_all(bytes)?;
         self.names_are_new_in(&directory);
-        self.wait_for(Waiting::New(temporary, path.to_owned()))
+        self.wait_for(UnsyncedFile::New(temporary, path.to_owned()))
     }
 
     /// Writes a file through that is there already. One that is gone has nothing to lose.
@@ -108,11 +108,11 @@ impl Batch {
         if file.metadata()?.len() == 0 {
             Ok(())
         } else {
-            self.wait_for(Waiting::Kept(file))
+            self.wait_for(UnsyncedFile::Kept(file))
         }
     }
 
-    fn wait_for(&mut self, waiting: Waiting) -> io::Result<()> {
+    fn wait_for(&mut self, waiting: UnsyncedFile) -> io::Result<()> {
         // Starts the writing of all before the first is waited for.
         #[cfg(target_os = "linux")]
         let _ = rustix::fs::fadvise(waiting.file(), 0, None, rustix::fs::Advice::DontNeed);
@@ -131,7 +131,7 @@ impl Batch {
             .iter()
             .try_for_each(|waiting| waiting.file().sync_data())?;
         for waiting in self.waiting.drain(..) {
-            if let Waiting::New(temporary, path) = waiting {
+            if let UnsyncedFile::New(temporary, path) = waiting {
                 temporary.persist(path).map_err(|error| error.error)?;
             }
         }

@@ -11,13 +11,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::engine::Engine;
 use crate::fact::{
-    AgentEvidence, Began, Containment, Evidence, Fact, Failure, GateOutcome, Host, Limit, Order,
-    Outcome, RunVerdict, Spending, Tokens, confined,
+    AgentEvidence, Began, Containment, Evidence, Fact, Failure, GateOutcome, HostProcess, Limit,
+    Order, Outcome, RunVerdict, Spending, Tokens, confined,
 };
 use crate::id::{Moment, Scope, TaskId, Tip};
 use crate::plan::{Agent, Task};
 use crate::proof::JudgedBy;
-use crate::report::{LimitsView, Stage, TaskView, VERSION, View, room};
+use crate::report::{LimitsView, TaskStage, TaskView, VERSION, View, room};
 use spent::{Cost, Spent};
 use stage::stage;
 
@@ -30,7 +30,7 @@ pub struct History {
     limited: Option<Limit>,
     containment: Option<Containment>,
     ended: Option<Moment>,
-    host: Option<Host>,
+    host: Option<HostProcess>,
     /// What the last process was given, where that differs from the beginning.
     workers: Option<u32>,
     spending: Option<Spending>,
@@ -431,7 +431,7 @@ impl History {
             name: task.name.clone(),
             stage: status
                 .as_ref()
-                .map_or(Stage::LeftOut, |status| stage(status, task)),
+                .map_or(TaskStage::LeftOut, |status| stage(status, task)),
             attempts: status.as_ref().map_or(0, |status| status.attempt),
             retry_count: status.as_ref().map_or(0, |status| status.retry_count),
             executions: task.retry_policy.max_attempts.saturating_add(1),

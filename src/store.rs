@@ -41,7 +41,7 @@ pub enum StoreError {
         /// The scope.
         scope: Scope,
         /// Who has it.
-        holder: Box<Holder>,
+        holder: Box<ScopeHolder>,
     },
     /// There is no such run.
     #[error("find run `{0}`")]
@@ -92,7 +92,7 @@ const HOLDER: u64 = 4 << 10;
 
 /// Who holds a scope.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
+pub struct ScopeHolder {
     /// The run.
     pub run: RunId,
     /// omk's process.
@@ -103,7 +103,7 @@ pub struct Holder {
     pub since: Moment,
 }
 
-impl std::fmt::Display for Holder {
+impl std::fmt::Display for ScopeHolder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let since = self.since.to_utc().format("%Y-%m-%d %H:%M:%S UTC");
         write!(
@@ -202,7 +202,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Held`] where another process has it.
-    pub fn lock(&self, scope: &Scope, holder: &Holder) -> Result<ScopeLock, StoreError> {
+    pub fn lock(&self, scope: &Scope, holder: &ScopeHolder) -> Result<ScopeLock, StoreError> {
         let path = self.lock_path(scope);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(io("create", parent))?;
@@ -217,7 +217,7 @@ impl Store {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let unknown = Holder {
+                let unknown = ScopeHolder {
                     run: holder.run.clone(),
                     pid: 0,
                     host: "another machine".into(),
@@ -245,7 +245,7 @@ impl Store {
     ///
     /// # Errors
     /// Where the lock cannot be looked at.
-    pub fn holder(&self, scope: &Scope) -> Result<Option<Holder>, StoreError> {
+    pub fn holder(&self, scope: &Scope) -> Result<Option<ScopeHolder>, StoreError> {
         Ok(self
             .held(scope)?
             .and_then(|mut file| read_holder(&mut file)))
@@ -288,7 +288,7 @@ impl Store {
     }
 }
 
-fn read_holder(file: &mut File) -> Option<Holder> {
+fn read_holder(file: &mut File) -> Option<ScopeHolder> {
     serde_json::from_reader(file.take(HOLDER)).ok()
 }
 

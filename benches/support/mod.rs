@@ -1,6 +1,6 @@
 //! Plans of the three shapes that benchmarks measure, and how a run of one begins.
 
-use omk_action::fact::{Began, Fact, Host, PlanSource, Spending, Trigger};
+use omk_action::fact::{Began, Fact, HostProcess, PlanSource, Spending, Trigger};
 use omk_action::id::{Sha256, TaskId, Tip};
 use omk_action::plan::{Event, Plan};
 
@@ -74,7 +74,7 @@ pub(crate) fn began(plan: &Plan) -> Fact {
             actor: "bench".into(),
             comment: None,
         },
-        host: Host {
+        host: HostProcess {
             name: "bench".into(),
             pid: 1,
             platform: "bench".into(),

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::wire::TurnError;
-use super::{AgentOutcome, Observed, Ran, clip};
+use super::{AgentOutcome, CliRun, Observed, clip};
 use crate::exec::Ending;
 use crate::fact::{Class, Failure};
 use crate::model::{Empty, UNNAMED, is_out_of_credit, is_overloaded, is_too_large};
@@ -16,7 +16,7 @@ use crate::model::{Empty, UNNAMED, is_out_of_credit, is_overloaded, is_too_large
 const LONGEST_MESSAGE: usize = 1_500;
 
 /// Judges one run of the CLI.
-pub(super) fn classify(ran: &Ran, observed: &Observed) -> AgentOutcome {
+pub(super) fn classify(ran: &CliRun, observed: &Observed) -> AgentOutcome {
     if let Some(miss) = &observed.cassette_miss {
         return failed(Class::Config, miss, None);
     }
@@ -52,7 +52,7 @@ pub(super) fn classify(ran: &Ran, observed: &Observed) -> AgentOutcome {
 
 /// What the recorded end of the turn says; `None` where there is none, or it only says that the CLI
 /// was told to stop.
-fn recorded_end(ran: &Ran, observed: &Observed) -> Option<AgentOutcome> {
+fn recorded_end(ran: &CliRun, observed: &Observed) -> Option<AgentOutcome> {
     let end = ran.recorded.end.as_ref()?;
     match (end.reason.as_str(), &end.error) {
         ("completed", None) => Some(
@@ -161,7 +161,7 @@ fn in_provider_words(class: Class, status: Option<u16>, observed: &Observed) -> 
     }
 }
 
-fn long_wait(ran: &Ran, observed: &Observed, delay: Duration) -> AgentOutcome {
+fn long_wait(ran: &CliRun, observed: &Observed, delay: Duration) -> AgentOutcome {
     let retrying = ran.heard.retrying.clone().unwrap_or_default();
     let clue = Clue {
         code: "",
@@ -179,7 +179,7 @@ fn long_wait(ran: &Ran, observed: &Observed, delay: Duration) -> AgentOutcome {
 }
 
 /// There is no recorded end: what else is there?
-fn unrecorded_end(ran: &Ran, observed: &Observed) -> AgentOutcome {
+fn unrecorded_end(ran: &CliRun, observed: &Observed) -> AgentOutcome {
     let stderr = String::from_utf8_lossy(&ran.child.stderr_tail);
     let from_retry = ran.heard.retrying.as_ref().and_then(|retrying| {
         let clue = Clue {

@@ -12,13 +12,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::AgentError;
-use super::run::Errand;
+use super::run::AgentOrder;
 use super::wire::{INDEX, INDEX_MOST};
 use crate::plain_file::Root;
 
 /// The directories of one task's agent.
 #[derive(Debug)]
-pub(super) struct Home {
+pub(super) struct AgentHome {
     pub(super) home: PathBuf,
     pub(super) tmp: PathBuf,
     pub(super) kimi: PathBuf,
@@ -31,9 +31,9 @@ const SETTINGS: &str = "config.toml";
 /// retries the task.
 const TRIES_PER_STEP: &str = "3";
 
-impl Home {
+impl AgentHome {
     /// Makes the directories where they are missing, and writes the settings anew.
-    pub(super) fn prepare(errand: &Errand) -> Result<Self, AgentError> {
+    pub(super) fn prepare(errand: &AgentOrder) -> Result<Self, AgentError> {
         let home = Self {
             home: errand.state.join("home"),
             tmp: errand.state.join("tmp"),
@@ -51,7 +51,7 @@ impl Home {
     /// The whole environment of the CLI: the caller's, and what it needs beside.
     pub(super) fn env(
         &self,
-        errand: &Errand,
+        errand: &AgentOrder,
         path_end: &[PathBuf],
     ) -> BTreeMap<OsString, OsString> {
         let mut env = errand.env.clone();
@@ -156,7 +156,7 @@ fn write_private(dir: &Path, path: &Path, text: &str) -> std::io::Result<()> {
 }
 
 /// `config.toml`.
-fn settings(errand: &Errand) -> String {
+fn settings(errand: &AgentOrder) -> String {
     let disabled: Vec<String> = errand
         .tools_disabled
         .iter()

@@ -17,7 +17,7 @@ use super::AgentError;
 use super::home::io;
 use super::kimi::Locate;
 use crate::exec::environment::{Caller, child_env};
-use crate::exec::{Child, Ended, Program, Reach, Sandbox, Shepherd, Surroundings};
+use crate::exec::{Child, Ended, NetworkReach, Program, Sandbox, Shepherd, Surroundings};
 use crate::plain_file;
 
 /// How much of an answer is logged, in bytes. Answers are lines; npm's complaints fill some pages.
@@ -114,9 +114,9 @@ pub(super) async fn ask(
     let path = env.get(OsStr::new("PATH")).cloned().unwrap_or_default();
     shown.extend(std::env::split_paths(&path).filter(|directory| directory.is_absolute()));
     let mut writable = vec![home.clone(), tmp];
-    let mut reach = Reach::Nothing;
+    let mut reach = NetworkReach::Nothing;
     if let Purpose::Fill(dir) = purpose {
-        reach = Reach::Open;
+        reach = NetworkReach::Open;
         writable.push(std::fs::canonicalize(dir).map_err(io("find", dir))?);
         env.extend(to_registry(&wanted.env, &home)?);
         shown.extend(certificates(&env, &home));

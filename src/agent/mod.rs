@@ -27,9 +27,9 @@ use crate::text::Advised;
 pub use advice::advice;
 pub use install::{Install, install, node};
 pub use kimi::{Installed, Locate, locate};
-pub use run::{Errand, Model};
-pub use stdout::{Heard, Retrying};
-pub use wire::{Recorded, TurnEnd, TurnError};
+pub use run::{AgentOrder, Model};
+pub use stdout::{Retrying, StdoutSummary};
+pub use wire::{Recorded, RecordedEnd, TurnError};
 
 /// Why an agent could not be found, installed or started.
 #[derive(Debug, thiserror::Error)]
@@ -126,13 +126,13 @@ pub struct Observed {
 
 /// What one run of the CLI left: everything that judging it needs.
 #[derive(Debug, Clone)]
-pub struct Ran {
+pub struct CliRun {
     /// How the child ended.
     pub child: Ended,
     /// Where its standard output and standard error were kept: the transcript.
     pub transcript: PathBuf,
     /// What it said on standard output.
-    pub heard: Heard,
+    pub heard: StdoutSummary,
     /// What it recorded of itself.
     pub recorded: Recorded,
     /// Whether omk ended it because the provider asked to wait longer than the errand allows.
@@ -167,7 +167,7 @@ pub struct AgentEnded {
     pub child: Ended,
 }
 
-impl Ran {
+impl CliRun {
     /// Judges the run, with what the gateway saw. Pure.
     #[must_use]
     pub fn judge(self, observed: &Observed) -> AgentEnded {

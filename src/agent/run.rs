@@ -12,11 +12,11 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::home::{Home, io};
+use super::home::{AgentHome, io};
 use super::kimi::Installed;
-use super::stdout::Heard;
-use super::wire::Before;
-use super::{AgentError, Ran};
+use super::stdout::StdoutSummary;
+use super::wire::PriorRecords;
+use super::{AgentError, CliRun};
 use crate::exec::{Child, Program, Pulse, Sandbox, Shepherd, Surroundings};
 
 /// The model as the agent sees it.
@@ -46,7 +46,7 @@ impl fmt::Debug for Model {
 
 /// What one attempt asks of the agent.
 #[derive(Debug, Clone)]
-pub struct Errand {
+pub struct AgentOrder {
     /// What to do, as [`super::prompt::build`] made it.
     pub prompt: String,
     /// The session to go on with; taken up only if the CLI still knows it.
@@ -93,10 +93,14 @@ impl Installed {
     ///
     /// # Errors
     /// Where its directories could not be prepared, or it could not be started. All that happens
-    /// later is in [`Ran`].
-    pub async fn run(&self, shepherd: &Shepherd, errand: &Errand) -> Result<Ran, AgentError> {
-        let home = Home::prepare(errand)?;
-        let before = Before::look(&home.kimi).await;
+    /// later is in [`CliRun`].
+    pub async fn run(
+        &self,
+        shepherd: &Shepherd,
+        errand: &AgentOrder,
+    ) -> Result<CliRun, AgentError> {
+        let home = AgentHome::prepare(errand)?;
+        let before = PriorRecords::look(&home.kimi).await;
         let session = errand
             .session
             .as_deref()
@@ -122,7 +126,7 @@ impl Installed {
             ended
         };
         let listening = async {
-            let (mut heard, mut waits) = (Heard::default(), None);
+            let (mut heard, mut waits) = (StdoutSummary::default(), None);
             while let Some(line) = lines.recv().await {
                 let delay = heard.hear(&line).map(|retrying| retrying.delay);
                 if let Some(delay) = delay.filter(|delay| *delay > errand.longest_wait) {
@@ -137,7 +141,7 @@ impl Installed {
         recorded.session = recorded.session.or_else(|| heard.session.clone());
         // A person's stop outranks a provider's wish to wait.
         let waits = waits.filter(|_| !errand.stop.is_cancelled());
-        Ok(Ran {
+        Ok(CliRun {
             child: ended?,
             transcript: errand.log.clone(),
             heard,
@@ -148,8 +152,8 @@ impl Installed {
 
     fn child(
         &self,
-        errand: &Errand,
-        home: &Home,
+        errand: &AgentOrder,
+        home: &AgentHome,
         session: Option<&str>,
     ) -> Result<Child, AgentError> {
         let mut arguments = self.first_args.clone();

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// What was heard so far.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Heard {
+pub struct StdoutSummary {
     /// Its last words, at most 4,000 characters.
     pub said: String,
     /// Model calls that ended well.
@@ -35,7 +35,7 @@ pub struct Retrying {
 /// More of its last words than this is for the transcript.
 const LONGEST_SAID: usize = 4_000;
 
-impl Heard {
+impl StdoutSummary {
     /// Takes a line in. Gives what it is about to retry, where that is what the line says.
     pub(super) fn hear(&mut self, line: &[u8]) -> Option<&Retrying> {
         let line: Value = serde_json::from_slice(line).ok()?;
@@ -77,8 +77,8 @@ impl Heard {
 mod tests {
     use super::*;
 
-    fn heard(lines: &str) -> Heard {
-        let mut heard = Heard::default();
+    fn heard(lines: &str) -> StdoutSummary {
+        let mut heard = StdoutSummary::default();
         lines
             .lines()
             .for_each(|line| drop(heard.hear(line.as_bytes()).cloned()));
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn a_long_wait_is_heard_when_it_begins() {
         let line = br#"{"role":"meta","type":"turn.step.retrying","failed_attempt":1,"next_attempt":2,"max_attempts":2,"delay_ms":3600000,"error_name":"APIProviderRateLimitError","error_message":"429 slow down","status_code":429}"#;
-        let mut heard = Heard::default();
+        let mut heard = StdoutSummary::default();
         let retrying = heard.hear(line).cloned().unwrap();
         assert_eq!(
             (retrying.delay, retrying.status),
@@ -118,7 +118,7 @@ mod tests {
     fn noise_is_not_heard() {
         assert_eq!(
             heard("not json\n[]\n{\"role\":\"meta\",\"type\":\"new.thing\"}\n3"),
-            Heard::default()
+            StdoutSummary::default()
         );
     }
 }

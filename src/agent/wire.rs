@@ -28,7 +28,7 @@ pub struct Recorded {
     /// Its name of the session.
     pub session: Option<String>,
     /// How the turn ended, where it says so.
-    pub end: Option<TurnEnd>,
+    pub end: Option<RecordedEnd>,
     /// Why the model stopped speaking the last time: `end_turn`, `max_tokens`.
     pub last_finish: Option<String>,
     /// Why the record, or a part of it, could not be read, where that was not because there is
@@ -38,7 +38,7 @@ pub struct Recorded {
 
 /// A turn's recorded end.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct TurnEnd {
+pub struct RecordedEnd {
     /// `completed`, `failed`, `cancelled`.
     pub reason: String,
     /// What ended a completed turn early: `repeat_breaker`.
@@ -97,7 +97,7 @@ pub(super) fn read_lines(text: &str) -> Recorded {
             // A new turn: what ended before does not speak for it.
             Some("turn.prompt") => recorded = Recorded::default(),
             Some("turn.ended") => {
-                recorded.end = Some(TurnEnd {
+                recorded.end = Some(RecordedEnd {
                     reason: member("reason").unwrap_or_default(),
                     stop_reason: member("stopReason"),
                     error: line
@@ -120,12 +120,12 @@ pub(super) fn read_lines(text: &str) -> Recorded {
 
 /// What was recorded before an attempt: how long each session's record was.
 #[derive(Debug, Default)]
-pub(super) struct Before {
+pub(super) struct PriorRecords {
     sessions: Vec<(String, u64)>,
 }
 
 /// A session of the list: its name, and the place of its record below the CLI's directory.
-type Session = (String, PathBuf);
+type SessionRecord = (String, PathBuf);
 
 /// The CLI's own directory, which the agent can write to.
 struct Records {
@@ -144,7 +144,7 @@ impl Records {
         })
     }
 
-    fn sessions(&self) -> Result<Vec<Session>, NotRead> {
+    fn sessions(&self) -> Result<Vec<SessionRecord>, NotRead> {
         let index = match self.root.read(Path::new(INDEX), INDEX_MOST) {
             Ok(index) => index,
             Err(NotRead::Missing) => return Ok(Vec::new()),
@@ -190,7 +190,7 @@ async fn off_the_loop<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
     tokio::task::spawn_blocking(work).await.ok()
 }
 
-impl Before {
+impl PriorRecords {
     /// Looks at what is there before the CLI starts.
     pub(super) async fn look(kimi_home: &Path) -> Self {
         let home = kimi_home.to_owned();

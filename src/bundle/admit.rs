@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::commits::Court;
 use super::open::Opened;
-use super::refused::Refused;
+use super::refused::BundleRefused;
 use super::{IN_BUNDLE, changes_of, refs_of, result_of, taken_in};
 use crate::engine::Engine;
 use crate::fact::{Began, Fact};
@@ -53,7 +53,7 @@ impl Admitted {
     ///
     /// # Errors
     /// For the first such file; else if an object cannot be read.
-    pub fn refuse_secrets(&self, repo: &Repo, scrubber: &Scrubber) -> Result<(), Refused> {
+    pub fn refuse_secrets(&self, repo: &Repo, scrubber: &Scrubber) -> Result<(), BundleRefused> {
         for (_, commit) in self.landed.iter().chain(&self.task_commits) {
             repo.refuse_secrets(&self.base.tree, &repo.tip(commit)?.tree, scrubber)?;
         }
@@ -72,7 +72,7 @@ pub fn admit(
     opened: Opened,
     request: &Request,
     plan: &Arc<Plan>,
-) -> Result<Admitted, Refused> {
+) -> Result<Admitted, BundleRefused> {
     let journal = read_journal(&opened)?;
     admit_journal(repo, opened, journal, request, plan)
 }
@@ -89,12 +89,12 @@ pub fn admit_earlier(
     request: &Request,
     earlier: &RunId,
     plan: &Arc<Plan>,
-) -> Result<Admitted, Refused> {
+) -> Result<Admitted, BundleRefused> {
     let journal = read_journal(&opened)?;
     let began = beginning(&journal)?;
     let base = repo
         .tip(&request.base)
-        .map_err(|_| Refused::NoBase(request.base.clone()))?;
+        .map_err(|_| BundleRefused::NoBase(request.base.clone()))?;
     expect("base's tree", &began.base.tree, &base.tree)?;
     let asked = Request {
         run: earlier.clone(),
@@ -106,18 +106,18 @@ pub fn admit_earlier(
     admit_journal(repo, opened, journal, &asked, plan)
 }
 
-fn read_journal(opened: &Opened) -> Result<Journal, Refused> {
-    let journal = journal::read(&opened.journal).map_err(Refused::Damaged)?;
+fn read_journal(opened: &Opened) -> Result<Journal, BundleRefused> {
+    let journal = journal::read(&opened.journal).map_err(BundleRefused::Damaged)?;
     match journal.dropped {
-        Some(damage) => Err(Refused::Damaged(damage)),
+        Some(damage) => Err(BundleRefused::Damaged(damage)),
         None => Ok(journal),
     }
 }
 
-fn beginning(journal: &Journal) -> Result<&Began, Refused> {
+fn beginning(journal: &Journal) -> Result<&Began, BundleRefused> {
     match journal.lines.first().map(|line| &line.fact) {
         Some(Fact::Began(began)) => Ok(began),
-        Some(_) | None => Err(Refused::NotBegun),
+        Some(_) | None => Err(BundleRefused::NotBegun),
     }
 }
 
@@ -127,7 +127,7 @@ fn admit_journal(
     journal: Journal,
     request: &Request,
     plan: &Arc<Plan>,
-) -> Result<Admitted, Refused> {
+) -> Result<Admitted, BundleRefused> {
     let Opened {
         manifest,
         limits,
@@ -140,7 +140,7 @@ fn admit_journal(
     let began = beginning(&journal)?;
     check_beginning(repo, began, request, plan)?;
     let engine = journal::replay(Arc::clone(plan), &journal.lines);
-    let engine = engine.map_err(|difference| Refused::Illegal(Box::new(difference)))?;
+    let engine = engine.map_err(|difference| BundleRefused::Illegal(Box::new(difference)))?;
     let (result, tasks) = (result_of(&engine), changes_of(&engine));
     contradiction("base", manifest.base == began.base)?;
     contradiction("result", manifest.result == result)?;
@@ -167,7 +167,7 @@ fn admit_journal(
         };
         let pending = repo
             .take_in_bundle(&mut file, &wanted)
-            .map_err(Refused::Commits)?;
+            .map_err(BundleRefused::Commits)?;
         landed = court.chain(&engine)?;
         court.changes(&tasks, &landed)?;
         repo.keep_bundle(&pending, IN_BUNDLE, &taken_in(&request.run))?;
@@ -212,23 +212,23 @@ fn expect(
     what: &'static str,
     found: &impl ToString,
     expected: &impl ToString,
-) -> Result<(), Refused> {
+) -> Result<(), BundleRefused> {
     let (found, expected) = (found.to_string(), expected.to_string());
     if found == expected {
         return Ok(());
     }
-    Err(Refused::OtherRun {
+    Err(BundleRefused::OtherRun {
         what,
         found: crate::text::clip(&found, 80),
         expected,
     })
 }
 
-fn contradiction(what: &'static str, holds: bool) -> Result<(), Refused> {
+fn contradiction(what: &'static str, holds: bool) -> Result<(), BundleRefused> {
     if holds {
         Ok(())
     } else {
-        Err(Refused::Contradiction { what })
+        Err(BundleRefused::Contradiction { what })
     }
 }
 
@@ -238,19 +238,19 @@ fn check_beginning(
     began: &Began,
     request: &Request,
     plan: &Plan,
-) -> Result<(), Refused> {
+) -> Result<(), BundleRefused> {
     expect("run", &began.run, &request.run)?;
     expect("scope", &began.scope, &request.scope)?;
     expect("base", &began.base.commit, &request.base)?;
     let base = repo
         .tip(&request.base)
-        .map_err(|_| Refused::NoBase(request.base.clone()))?;
+        .map_err(|_| BundleRefused::NoBase(request.base.clone()))?;
     expect("base's tree", &began.base.tree, &base.tree)?;
     expect("plan's path", &began.plan.path, &request.plan.path)?;
     expect("plan", &began.plan.digest, &request.plan.digest)?;
     expect("actor", &began.trigger.actor, &request.trigger.actor)?;
     if began.trigger != request.trigger {
-        return Err(Refused::Contradiction { what: "trigger" });
+        return Err(BundleRefused::Contradiction { what: "trigger" });
     }
     check_selection(&began.selected, &request.ask, request.trigger.event, plan)
 }
@@ -261,8 +261,8 @@ fn check_selection(
     ask: &Ask,
     event: Event,
     plan: &Plan,
-) -> Result<(), Refused> {
-    let refused = |task: &TaskId, why| Refused::Task {
+) -> Result<(), BundleRefused> {
+    let refused = |task: &TaskId, why| BundleRefused::Task {
         task: task.to_string(),
         why,
     };

@@ -10,13 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use super::manifest::TaskChange;
-use super::refused::Refused;
+use super::refused::BundleRefused;
 use crate::engine::Engine;
-use crate::git::{CommitSeen, Extents, GitError, Message, Repo, Trailers, signer};
+use crate::git::{CommitMessage, CommitSeen, Extents, GitError, Repo, Trailers, signer};
 use crate::id::{CommitId, TaskId, Tip};
 use crate::plan::{Plan, Task};
 use crate::request::Request;
-use crate::scope::{Scope, Violation};
+use crate::scope::{Violation, WriteRights};
 
 /// How many offending paths a refusal names.
 const PATHS_SHOWN: usize = 10;
@@ -48,7 +48,7 @@ pub(super) struct Court<'a> {
 impl Court<'_> {
     /// The commits from the base to the result: exactly one for each landing that changed
     /// something, in their order.
-    pub(super) fn chain(&self, engine: &Engine) -> Result<Vec<(TaskId, CommitId)>, Refused> {
+    pub(super) fn chain(&self, engine: &Engine) -> Result<Vec<(TaskId, CommitId)>, BundleRefused> {
         let (mut at, mut chain) = (self.base.clone(), Vec::new());
         let mut once = BTreeSet::new();
         for (task, tip) in engine.landings() {
@@ -86,7 +86,7 @@ impl Court<'_> {
         &self,
         changes: &[TaskChange],
         chain: &[(TaskId, CommitId)],
-    ) -> Result<(), Refused> {
+    ) -> Result<(), BundleRefused> {
         let own: BTreeMap<&CommitId, &TaskId> = changes
             .iter()
             .map(|change| (&change.commit, &change.task))
@@ -134,7 +134,11 @@ impl Court<'_> {
 
     /// A commit that a task's change is, or is built on; its parents, which are to be looked at
     /// too. A merge is only measured.
-    fn vouch(&self, commit: &CommitId, task: Option<&TaskId>) -> Result<Vec<CommitId>, Refused> {
+    fn vouch(
+        &self,
+        commit: &CommitId,
+        task: Option<&TaskId>,
+    ) -> Result<Vec<CommitId>, BundleRefused> {
         let place = task.map_or_else(|| BELOW.to_owned(), |task| format!("of task {task}"));
         let seen = self.look_at(commit, &place)?;
         match seen.parents.as_slice() {
@@ -157,14 +161,14 @@ impl Court<'_> {
 
     /// What a commit is built on: the base, which is trusted, or another commit of the bundle,
     /// which is measured.
-    fn parent(&self, commit: &CommitId) -> Result<Tip, Refused> {
+    fn parent(&self, commit: &CommitId) -> Result<Tip, BundleRefused> {
         if *commit == self.base.commit {
             return Ok(self.base.clone());
         }
         Ok(self.look_at(commit, BELOW)?.tip)
     }
 
-    fn look_at(&self, commit: &CommitId, place: &str) -> Result<CommitSeen, Refused> {
+    fn look_at(&self, commit: &CommitId, place: &str) -> Result<CommitSeen, BundleRefused> {
         let looked = self.repo.look_at(commit).and_then(|seen| {
             let mut extents = self.extents.borrow_mut();
             self.repo
@@ -174,12 +178,17 @@ impl Court<'_> {
         looked.map_err(|error| match error {
             GitError::Unstorable { why, .. } => refused(commit, place, why),
             GitError::Refused { why, .. } => refused(commit, place, &why),
-            other => Refused::Git(other),
+            other => BundleRefused::Git(other),
         })
     }
 
     /// One commit of a task, on that parent and no other.
-    fn check(&self, seen: &CommitSeen, task: Option<&TaskId>, parent: &Tip) -> Result<(), Refused> {
+    fn check(
+        &self,
+        seen: &CommitSeen,
+        task: Option<&TaskId>,
+        parent: &Tip,
+    ) -> Result<(), BundleRefused> {
         let commit = &seen.tip.commit;
         let place = task.map_or_else(|| BELOW.to_owned(), |task| format!("of task {task}"));
         if seen.parents != [parent.commit.clone()] {
@@ -242,9 +251,9 @@ impl Court<'_> {
     }
 
     /// The messages that omk gives a task's commit: in the plan's words, or without them.
-    fn messages(&self, planned: &Task, attempt: u32) -> [Message; 2] {
+    fn messages(&self, planned: &Task, attempt: u32) -> [CommitMessage; 2] {
         let request = self.request;
-        let message = Message::of_task(
+        let message = CommitMessage::of_task(
             &request.run,
             &request.trigger,
             planned,
@@ -313,9 +322,9 @@ impl Court<'_> {
         ))
     }
 
-    fn scope(&self, seen: &CommitSeen, task: &Task, parent: &Tip) -> Result<(), Refused> {
+    fn scope(&self, seen: &CommitSeen, task: &Task, parent: &Tip) -> Result<(), BundleRefused> {
         let touched = self.repo.touched(&parent.tree, &seen.tip.tree)?;
-        let scope = Scope {
+        let scope = WriteRights {
             write_set: &task.write_set,
             protect: &self.plan.protect,
             plan_path: &self.request.plan.path,
@@ -325,7 +334,7 @@ impl Court<'_> {
         if violations.is_empty() {
             return Ok(());
         }
-        Err(Refused::Scope {
+        Err(BundleRefused::Scope {
             commit: short(&seen.tip.commit),
             task: task.id.clone(),
             paths: named(&violations),
@@ -350,8 +359,8 @@ fn short(commit: &CommitId) -> String {
     commit.as_str()[..12].to_owned()
 }
 
-fn refused(commit: &CommitId, place: &str, why: &str) -> Refused {
-    Refused::Commit {
+fn refused(commit: &CommitId, place: &str, why: &str) -> BundleRefused {
+    BundleRefused::Commit {
         commit: short(commit),
         place: place.to_owned(),
         why: why.to_owned(),

@@ -6,7 +6,7 @@
 use super::admit::Admitted;
 use crate::fact::{Containment, GateOutcome, RunVerdict, confined};
 use crate::id::GateId;
-use crate::proof::{self, Input, JudgedBy, Standing, standing};
+use crate::proof::{self, Input, JudgedBy, ProofStanding, standing};
 use crate::report::{View, room};
 use crate::request::{Judgement, Request, VERSION};
 
@@ -60,12 +60,12 @@ fn required(admitted: &Admitted) -> Vec<GateId> {
     gates.map(|gate| gate.id.clone()).collect()
 }
 
-fn lowered(own: RunVerdict, standing: &Standing) -> RunVerdict {
+fn lowered(own: RunVerdict, standing: &ProofStanding) -> RunVerdict {
     match (own, standing) {
-        (RunVerdict::Ready, Standing::Proven) => RunVerdict::Ready,
-        (RunVerdict::Ready | RunVerdict::Neutral, Standing::Unproven) => RunVerdict::Neutral,
-        (RunVerdict::Neutral, Standing::Proven) => RunVerdict::Neutral,
-        (RunVerdict::Ready | RunVerdict::Neutral, Standing::Held(_)) => RunVerdict::NotReady,
+        (RunVerdict::Ready, ProofStanding::Proven) => RunVerdict::Ready,
+        (RunVerdict::Ready | RunVerdict::Neutral, ProofStanding::Unproven) => RunVerdict::Neutral,
+        (RunVerdict::Neutral, ProofStanding::Proven) => RunVerdict::Neutral,
+        (RunVerdict::Ready | RunVerdict::Neutral, ProofStanding::Held(_)) => RunVerdict::NotReady,
         (
             RunVerdict::Cancelled
             | RunVerdict::FailedInfra
@@ -73,7 +73,7 @@ fn lowered(own: RunVerdict, standing: &Standing) -> RunVerdict {
             | RunVerdict::BlockedOnHuman
             | RunVerdict::NeedsMoreBudget
             | RunVerdict::NotReady,
-            Standing::Proven | Standing::Unproven | Standing::Held(_),
+            ProofStanding::Proven | ProofStanding::Unproven | ProofStanding::Held(_),
         ) => own,
     }
 }

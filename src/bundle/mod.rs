@@ -23,8 +23,8 @@ pub use judged::{fit, judge, proof_input, proofs, view};
 pub use manifest::{
     CHANGES, FileClaim, FileName, JOURNAL, MANIFEST, Manifest, TaskChange, Upload, VERSION,
 };
-pub use open::{Limits, Opened, open};
-pub use refused::Refused;
+pub use open::{BundleLimits, Opened, open};
+pub use refused::BundleRefused;
 pub use write::{WriteError, Written, is_free, write};
 
 use std::collections::BTreeMap;

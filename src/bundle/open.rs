@@ -7,14 +7,14 @@ use std::path::Path;
 use sha2::Digest as _;
 
 use super::manifest::{CHANGES, FileClaim, JOURNAL, MANIFEST, Manifest, Upload, VERSION};
-use super::refused::Refused;
-use super::walk::{Directory, io};
+use super::refused::BundleRefused;
+use super::walk::{BundleDirectory, io};
 use crate::id::Sha256;
 use crate::text;
 
 /// What a bundle may hold at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct BundleLimits {
     /// Bytes of one file.
     pub file: u64,
     /// Bytes of all files together.
@@ -29,7 +29,7 @@ pub struct Limits {
     pub objects: u32,
 }
 
-impl Default for Limits {
+impl Default for BundleLimits {
     /// Far more than a run of ten thousand tasks leaves, and still less than a runner's disk and
     /// memory.
     fn default() -> Self {
@@ -50,7 +50,7 @@ pub struct Opened {
     /// What it says of itself. Not to be believed.
     pub manifest: Manifest,
     /// Under which limits it was opened.
-    pub limits: Limits,
+    pub limits: BundleLimits,
     pub(super) journal: Vec<u8>,
     /// The commits, in a file that nobody else has, with its digest.
     pub(super) changes: Option<(File, Sha256)>,
@@ -61,8 +61,8 @@ pub struct Opened {
 /// # Errors
 /// The first thing that is wrong with it. Nothing larger than allowed is read, nothing but plain
 /// files is opened.
-pub fn open(dir: &Path, limits: &Limits) -> Result<Opened, Refused> {
-    let directory = Directory::open(dir)?;
+pub fn open(dir: &Path, limits: &BundleLimits) -> Result<Opened, BundleRefused> {
+    let directory = BundleDirectory::open(dir)?;
     let manifest = read_manifest(&directory, limits)?;
     check_claims(&manifest, limits)?;
     check_directory(&directory, &manifest, limits)?;
@@ -79,7 +79,7 @@ pub fn open(dir: &Path, limits: &Limits) -> Result<Opened, Refused> {
             _ => hold_to(&directory, claim, &mut |_| Ok(()))?,
         }
     }
-    let journal = journal.ok_or_else(|| Refused::Missing {
+    let journal = journal.ok_or_else(|| BundleRefused::Missing {
         name: JOURNAL.to_owned(),
     })?;
     Ok(Opened {
@@ -90,11 +90,14 @@ pub fn open(dir: &Path, limits: &Limits) -> Result<Opened, Refused> {
     })
 }
 
-fn read_manifest(directory: &Directory, limits: &Limits) -> Result<Manifest, Refused> {
+fn read_manifest(
+    directory: &BundleDirectory,
+    limits: &BundleLimits,
+) -> Result<Manifest, BundleRefused> {
     let bytes = directory.read(MANIFEST, limits.manifest)?;
     let refused = |error: serde_json::Error| {
         let why = text::printable(error.to_string().as_bytes()).replace('\n', " ");
-        Refused::Manifest {
+        BundleRefused::Manifest {
             why: text::clip(&why, 200),
         }
     };
@@ -105,7 +108,7 @@ fn read_manifest(directory: &Directory, limits: &Limits) -> Result<Manifest, Ref
         .and_then(serde_json::Value::as_u64)
         .unwrap_or_default();
     if version != u64::from(VERSION) {
-        return Err(Refused::Version {
+        return Err(BundleRefused::Version {
             found: u32::try_from(version).unwrap_or(u32::MAX),
             expected: VERSION,
         });
@@ -114,7 +117,7 @@ fn read_manifest(directory: &Directory, limits: &Limits) -> Result<Manifest, Ref
 }
 
 /// What the manifest claims, before a file is looked at.
-fn check_claims(manifest: &Manifest, limits: &Limits) -> Result<(), Refused> {
+fn check_claims(manifest: &Manifest, limits: &BundleLimits) -> Result<(), BundleRefused> {
     within(
         "the number of files",
         manifest.files.len() as u64,
@@ -131,12 +134,12 @@ fn check_claims(manifest: &Manifest, limits: &Limits) -> Result<(), Refused> {
         within(&format!("`{}`, in bytes,", claim.name), claim.bytes, most)?;
         all = all.saturating_add(claim.bytes);
         if !names.insert(&claim.name) {
-            return Err(Refused::Manifest {
+            return Err(BundleRefused::Manifest {
                 why: format!("it names `{}` twice", claim.name),
             });
         }
         if claim.name.is_full_only() && manifest.upload == Upload::State {
-            return Err(Refused::StrangeName {
+            return Err(BundleRefused::StrangeName {
                 name: claim.name.to_string(),
             });
         }
@@ -146,10 +149,10 @@ fn check_claims(manifest: &Manifest, limits: &Limits) -> Result<(), Refused> {
 
 /// What lies there is what the manifest names, and each as large as it says.
 fn check_directory(
-    directory: &Directory,
+    directory: &BundleDirectory,
     manifest: &Manifest,
-    limits: &Limits,
-) -> Result<(), Refused> {
+    limits: &BundleLimits,
+) -> Result<(), BundleRefused> {
     let mut found = directory.files(limits.files)?;
     for (name, size) in &found {
         within(
@@ -161,12 +164,12 @@ fn check_directory(
     for claim in &manifest.files {
         match found.remove(&claim.name) {
             None => {
-                return Err(Refused::Missing {
+                return Err(BundleRefused::Missing {
                     name: claim.name.to_string(),
                 });
             }
             Some(size) if size != claim.bytes => {
-                return Err(Refused::Changed {
+                return Err(BundleRefused::Changed {
                     name: claim.name.to_string(),
                     what: "size",
                 });
@@ -175,16 +178,16 @@ fn check_directory(
         }
     }
     match found.into_keys().next() {
-        Some(name) => Err(Refused::StrangeName {
+        Some(name) => Err(BundleRefused::StrangeName {
             name: name.to_string(),
         }),
         None => Ok(()),
     }
 }
 
-fn within(what: &str, found: u64, most: u64) -> Result<(), Refused> {
+fn within(what: &str, found: u64, most: u64) -> Result<(), BundleRefused> {
     if found > most {
-        Err(Refused::TooLarge {
+        Err(BundleRefused::TooLarge {
             what: what.to_owned(),
             found,
             most,
@@ -194,7 +197,7 @@ fn within(what: &str, found: u64, most: u64) -> Result<(), Refused> {
     }
 }
 
-fn kept(directory: &Directory, claim: &FileClaim) -> Result<Vec<u8>, Refused> {
+fn kept(directory: &BundleDirectory, claim: &FileClaim) -> Result<Vec<u8>, BundleRefused> {
     let mut bytes = Vec::new();
     hold_to(directory, claim, &mut |more| {
         bytes.extend_from_slice(more);
@@ -205,12 +208,12 @@ fn kept(directory: &Directory, claim: &FileClaim) -> Result<Vec<u8>, Refused> {
 
 /// Reads a file piece by piece, and holds it to its claim.
 fn hold_to(
-    directory: &Directory,
+    directory: &BundleDirectory,
     claim: &FileClaim,
     take: &mut dyn FnMut(&[u8]) -> std::io::Result<()>,
-) -> Result<(), Refused> {
+) -> Result<(), BundleRefused> {
     let name = claim.name.as_str();
-    let changed = |what| Refused::Changed {
+    let changed = |what| BundleRefused::Changed {
         name: name.to_owned(),
         what,
     };

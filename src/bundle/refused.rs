@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::git::{BundleError, GitError};
 use crate::id::{CommitId, TaskId};
-use crate::journal::{Damage, Difference};
+use crate::journal::{Damage, ReplayDifference};
 use crate::text::{self, Advised};
 
 /// What a person can do about a bundle that was damaged on its way.
@@ -15,7 +15,7 @@ const SUSPECT: &str = "look at what the job that ran the agent did before you st
 
 /// Why a bundle is refused. Nothing of it was used.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
+pub enum BundleRefused {
     /// It could not be read.
     #[error("read {what}: {source}")]
     Io {
@@ -102,7 +102,7 @@ pub enum Refused {
     NotBegun,
     /// The journal says what this plan does not lead to.
     #[error("its journal does not follow from the plan ({})", short(.0))]
-    Illegal(Box<Difference>),
+    Illegal(Box<ReplayDifference>),
     /// The manifest says something else than the journal.
     #[error("the manifest's {what} is not what the journal leads to")]
     Contradiction {
@@ -140,7 +140,7 @@ pub enum Refused {
     Git(#[from] GitError),
 }
 
-impl Advised for Refused {
+impl Advised for BundleRefused {
     fn advice(&self) -> Option<Cow<'_, str>> {
         let advice = match self {
             Self::Io { .. } => "check the step that downloads the artifact",
@@ -168,11 +168,11 @@ impl Advised for Refused {
 }
 
 /// What a stranger's journal orders may be of any length.
-fn short(difference: &Difference) -> String {
+fn short(difference: &ReplayDifference) -> String {
     text::clip(&text::printable(difference.to_string().as_bytes()), 300)
 }
 
-impl Refused {
+impl BundleRefused {
     /// Whether the machine or the step before is at fault, rather than what is in the bundle.
     #[must_use]
     pub fn is_host(&self) -> bool {

@@ -11,16 +11,16 @@ use std::path::Path;
 use rustix::fs::{AtFlags, Dir, FileType};
 
 use super::manifest::{FileName, MANIFEST};
-use super::refused::Refused;
+use super::refused::BundleRefused;
 use crate::plain_file::{NotRead, Root, in_words};
 
 /// A bundle's directory, held open: whoever renames it meanwhile changes nothing.
-pub(super) struct Directory {
+pub(super) struct BundleDirectory {
     top: Root,
 }
 
-impl Directory {
-    pub(super) fn open(path: &Path) -> Result<Self, Refused> {
+impl BundleDirectory {
+    pub(super) fn open(path: &Path) -> Result<Self, BundleRefused> {
         let top = Root::open_real(path);
         Ok(Self {
             top: top.map_err(|why| io(&path.display().to_string(), why.into()))?,
@@ -28,7 +28,7 @@ impl Directory {
     }
 
     /// Every file but the manifest, with its size. Nothing is opened but directories.
-    pub(super) fn files(&self, most: usize) -> Result<BTreeMap<FileName, u64>, Refused> {
+    pub(super) fn files(&self, most: usize) -> Result<BTreeMap<FileName, u64>, BundleRefused> {
         let mut found = BTreeMap::new();
         look(&self.top, "", &mut |name, size| {
             if name == MANIFEST {
@@ -37,7 +37,7 @@ impl Directory {
             found.insert(name.parse().map_err(|_| strange(name))?, size);
             if found.len() > most {
                 let (found, most) = (found.len() as u64, most as u64);
-                return Err(Refused::TooLarge {
+                return Err(BundleRefused::TooLarge {
                     what: "the number of files".into(),
                     found,
                     most,
@@ -49,7 +49,7 @@ impl Directory {
     }
 
     /// Opens a plain file, and nothing else; its size.
-    pub(super) fn open_file(&self, name: &str) -> Result<(File, u64), Refused> {
+    pub(super) fn open_file(&self, name: &str) -> Result<(File, u64), BundleRefused> {
         let file = self
             .top
             .file(Path::new(name))
@@ -59,14 +59,14 @@ impl Directory {
     }
 
     /// Reads a whole file of which no more than `most` bytes are wanted.
-    pub(super) fn read(&self, name: &str, most: u64) -> Result<Vec<u8>, Refused> {
+    pub(super) fn read(&self, name: &str, most: u64) -> Result<Vec<u8>, BundleRefused> {
         let file = self
             .top
             .file(Path::new(name))
             .map_err(|why| not_read(name, why))?;
         let found = file.size().max(most.saturating_add(1));
         file.read(most).map_err(|why| match why {
-            NotRead::TooLarge { most } => Refused::TooLarge {
+            NotRead::TooLarge { most } => BundleRefused::TooLarge {
                 what: format!("`{name}`, in bytes,"),
                 found,
                 most,
@@ -76,16 +76,16 @@ impl Directory {
     }
 }
 
-fn not_read(name: &str, why: NotRead) -> Refused {
+fn not_read(name: &str, why: NotRead) -> BundleRefused {
     match why {
-        NotRead::Missing => Refused::Missing {
+        NotRead::Missing => BundleRefused::Missing {
             name: name.to_owned(),
         },
-        NotRead::NotPlain(what) => Refused::NotPlain {
+        NotRead::NotPlain(what) => BundleRefused::NotPlain {
             name: clipped(name),
             what,
         },
-        NotRead::BelowLink => Refused::NotPlain {
+        NotRead::BelowLink => BundleRefused::NotPlain {
             name: clipped(name),
             what: "below a symbolic link",
         },
@@ -95,9 +95,9 @@ fn not_read(name: &str, why: NotRead) -> Refused {
 }
 
 /// Hears of each file, with its size.
-type Seen<'a> = dyn FnMut(&str, u64) -> Result<(), Refused> + 'a;
+type FileVisitor<'a> = dyn FnMut(&str, u64) -> Result<(), BundleRefused> + 'a;
 
-fn look(directory: &Root, above: &str, seen: &mut Seen<'_>) -> Result<(), Refused> {
+fn look(directory: &Root, above: &str, seen: &mut FileVisitor<'_>) -> Result<(), BundleRefused> {
     let shown = if above.is_empty() {
         "the bundle"
     } else {
@@ -137,7 +137,7 @@ fn look(directory: &Root, above: &str, seen: &mut Seen<'_>) -> Result<(), Refuse
             }
             FileType::Directory => return Err(strange(&name)),
             other => {
-                return Err(Refused::NotPlain {
+                return Err(BundleRefused::NotPlain {
                     name: clipped(&name),
                     what: in_words(other),
                 });
@@ -151,15 +151,15 @@ fn look(directory: &Root, above: &str, seen: &mut Seen<'_>) -> Result<(), Refuse
     }
 }
 
-pub(super) fn io(what: &str, source: std::io::Error) -> Refused {
-    Refused::Io {
+pub(super) fn io(what: &str, source: std::io::Error) -> BundleRefused {
+    BundleRefused::Io {
         what: clipped(what),
         source,
     }
 }
 
-fn strange(name: &str) -> Refused {
-    Refused::StrangeName {
+fn strange(name: &str) -> BundleRefused {
+    BundleRefused::StrangeName {
         name: clipped(name),
     }
 }

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::manifest::{CHANGES, FileClaim, FileName, JOURNAL, MANIFEST, Manifest, Upload, VERSION};
-use super::open::Limits;
+use super::open::BundleLimits;
 use super::{changes_of, refs_of, result_of};
 use crate::engine::Engine;
 use crate::git::{GitError, Repo};
@@ -96,12 +96,12 @@ pub fn write(
     run_dir: &RunDir,
     engine: &Engine,
     upload: Upload,
-    limits: &Limits,
+    limits: &BundleLimits,
 ) -> Result<Written, WriteError> {
     let began = engine.began().ok_or(WriteError::NotBegun)?;
     let new = beside(dir)?;
     let (result, tasks) = (result_of(engine), changes_of(engine));
-    let mut room = Room {
+    let mut room = BundleWriter {
         from: run_dir.path(),
         to: new.path(),
         files: Vec::new(),
@@ -189,7 +189,7 @@ fn put_in_place(new: tempfile::TempDir, dir: &Path) -> Result<(), WriteError> {
 }
 
 /// A bundle that is being filled.
-struct Room<'a> {
+struct BundleWriter<'a> {
     from: &'a Path,
     to: &'a Path,
     files: Vec<FileClaim>,
@@ -198,7 +198,7 @@ struct Room<'a> {
     left_out: Vec<String>,
 }
 
-impl Room<'_> {
+impl BundleWriter<'_> {
     /// Copies a file of the run, if there is one.
     fn bring(&mut self, name: &str, most: u64) -> Result<(), WriteError> {
         let Ok(file) = Root::open(self.from).and_then(|root| root.file(Path::new(name))) else {
@@ -222,7 +222,7 @@ impl Room<'_> {
 
     /// Copies what lies below a directory of the run, as far as it has names that a bundle may
     /// hold.
-    fn bring_all(&mut self, directory: &str, limits: &Limits) -> Result<(), WriteError> {
+    fn bring_all(&mut self, directory: &str, limits: &BundleLimits) -> Result<(), WriteError> {
         let mut names = Vec::new();
         list(&self.from.join(directory), directory, &mut names);
         names.sort();

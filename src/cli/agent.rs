@@ -4,12 +4,12 @@
 use super::args::{Agent, AgentAction, PlanFile};
 use super::session::{Secrets, agent_failure, cache_dir, find_agent, locate, no_key, shepherd};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, plan_file, provider};
+use super::{CommandFailure, FailureKind, Home, plan_file, provider};
 use crate::agent;
 use crate::exec::environment::Caller;
 use crate::plan::{self, Plan};
 
-pub(super) fn agent(args: &Agent, terminal: &Terminal) -> Result<u8, Failure> {
+pub(super) fn agent(args: &Agent, terminal: &Terminal) -> Result<u8, CommandFailure> {
     let (file, install) = match &args.action {
         AgentAction::Install(file) => (file, true),
         AgentAction::Check(file) => (file, false),
@@ -49,7 +49,11 @@ pub(super) fn agent(args: &Agent, terminal: &Terminal) -> Result<u8, Failure> {
 }
 
 /// Asks the provider for the plan's model, as a run does before its first prompt.
-async fn check_model(plan: &Plan, secrets: &Secrets, terminal: &Terminal) -> Result<(), Failure> {
+async fn check_model(
+    plan: &Plan,
+    secrets: &Secrets,
+    terminal: &Terminal,
+) -> Result<(), CommandFailure> {
     let key = secrets.key(plan).ok_or_else(|| {
         no_key(plan).hint("or serve recorded answers with `omk run --cassette DIR`")
     })?;
@@ -73,7 +77,7 @@ async fn check_model(plan: &Plan, secrets: &Secrets, terminal: &Terminal) -> Res
 }
 
 /// The plan's agent; the usual one if there is no plan yet.
-fn plan_or_default(file: &PlanFile, terminal: &Terminal) -> Result<Plan, Failure> {
+fn plan_or_default(file: &PlanFile, terminal: &Terminal) -> Result<Plan, CommandFailure> {
     if let Some(plan) = plan_if_any(file)? {
         return Ok(plan);
     }
@@ -83,7 +87,7 @@ fn plan_or_default(file: &PlanFile, terminal: &Terminal) -> Result<Plan, Failure
 
 /// The plan, if there is one. One that is there and cannot be read is an error: its key must not go
 /// to another provider.
-pub(super) fn plan_if_any(file: &PlanFile) -> Result<Option<Plan>, Failure> {
+pub(super) fn plan_if_any(file: &PlanFile) -> Result<Option<Plan>, CommandFailure> {
     let home = Home::find();
     let is_here = match &home {
         Ok(home) => home.repo.workdir().join(plan_file::USUAL).exists(),
@@ -97,8 +101,8 @@ pub(super) fn plan_if_any(file: &PlanFile) -> Result<Option<Plan>, Failure> {
 }
 
 /// A plan with a prompt and nothing but defaults.
-pub(super) fn usual_plan() -> Result<Plan, Failure> {
+pub(super) fn usual_plan() -> Result<Plan, CommandFailure> {
     let text = "version: 1\ntasks: [{ id: none, prompt: none }]\n";
     plan::parse(text.as_bytes(), "omk.yaml", "omk")
-        .map_err(|complaints| Failure::rendered(Kind::Infra, complaints.render()))
+        .map_err(|complaints| CommandFailure::rendered(FailureKind::Infra, complaints.render()))
 }

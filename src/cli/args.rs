@@ -28,14 +28,14 @@ pub(crate) struct Cli {
         value_name = "WHEN",
         help_heading = "Everywhere"
     )]
-    pub(crate) color: When,
+    pub(crate) color: TerminalChoice,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
 /// When to do something that depends on the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(crate) enum When {
+pub(crate) enum TerminalChoice {
     /// On a terminal.
     #[default]
     Auto,
@@ -366,14 +366,14 @@ pub(crate) struct Report {
     pub(crate) run: Option<String>,
     /// How to print
     #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: ReportFormat,
+    pub(crate) format: OutputFormat,
     /// Print as JSON; short for --format json
     #[arg(long, conflicts_with = "format")]
     pub(crate) json: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(crate) enum ReportFormat {
+pub(crate) enum OutputFormat {
     /// For a terminal.
     #[default]
     Terminal,

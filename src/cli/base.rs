@@ -5,8 +5,8 @@
 
 use std::path::PathBuf;
 
-use super::needs::{Found, Ground};
-use super::{Failure, Kind};
+use super::needs::{NeedFinding, NeedsContext};
+use super::{CommandFailure, FailureKind};
 use crate::git::{
     Lacks, MissingFilter, MissingSubmodule, ModuleLack, Uncommitted, advice, program_version,
     refuse_old_program,
@@ -21,26 +21,31 @@ const NAMED: usize = 5;
 pub(super) const GIT: &str = "git";
 
 /// What the git binary says it is, if a run can start with it.
-pub(super) fn program() -> Result<String, Failure> {
+pub(super) fn program() -> Result<String, CommandFailure> {
     let Some(version) = program_version() else {
         let what = "there is no `git` on PATH that answers";
-        return Err(Failure::new(Kind::Blocked, what).hint("install git, and put it on PATH"));
+        return Err(
+            CommandFailure::new(FailureKind::Blocked, what).hint("install git, and put it on PATH")
+        );
     };
     refuse_old_program()
-        .map_err(|error| Failure::to_do(Kind::Blocked, &error))
+        .map_err(|error| CommandFailure::to_do(FailureKind::Blocked, &error))
         .map(|()| version)
 }
 
 /// A git that is not there, or too old to merge.
-pub(super) fn git() -> Found {
-    program().map_or_else(|failure| Found::stop(GIT, failure), |_| Found::nothing())
+pub(super) fn git() -> NeedFinding {
+    program().map_or_else(
+        |failure| NeedFinding::stop(GIT, failure),
+        |_| NeedFinding::nothing(),
+    )
 }
 
 /// The filters that the tree asks for, if one cannot work here.
-pub(super) fn filters(ground: &Ground<'_>) -> Result<Found, Failure> {
+pub(super) fn filters(ground: &NeedsContext<'_>) -> Result<NeedFinding, CommandFailure> {
     // There is no git to ask, or one that need not understand the question.
     if program().is_err() {
-        return Ok(Found::nothing());
+        return Ok(NeedFinding::nothing());
     }
     let path: Vec<PathBuf> = ground
         .caller
@@ -53,7 +58,7 @@ pub(super) fn filters(ground: &Ground<'_>) -> Result<Found, Failure> {
         .filters_that_lack(ground.tree, &path)
         .map_err(super::git)?;
     if missing.is_empty() {
-        return Ok(Found::nothing());
+        return Ok(NeedFinding::nothing());
     }
     let named: Vec<String> = missing.iter().take(NAMED).map(in_words).collect();
     let more = match missing.len().saturating_sub(NAMED) {
@@ -65,9 +70,12 @@ pub(super) fn filters(ground: &Ground<'_>) -> Result<Found, Failure> {
         named.join(", ")
     );
     let hints = missing.iter().take(NAMED).map(hint);
-    Ok(Found::stop(
+    Ok(NeedFinding::stop(
         "filters",
-        hints.fold(Failure::new(Kind::Blocked, what), Failure::hint),
+        hints.fold(
+            CommandFailure::new(FailureKind::Blocked, what),
+            CommandFailure::hint,
+        ),
     ))
 }
 
@@ -92,7 +100,7 @@ fn hint(filter: &MissingFilter) -> String {
 
 /// The checkout's changes that a run does not see: it starts from a commit. The plan's own file is
 /// read where it lies.
-pub(super) fn uncommitted(changes: &Uncommitted) -> Found {
+pub(super) fn uncommitted(changes: &Uncommitted) -> NeedFinding {
     let kinds = [
         (changes.tracked, "tracked file"),
         (changes.untracked, "untracked file"),
@@ -103,7 +111,7 @@ pub(super) fn uncommitted(changes: &Uncommitted) -> Found {
         .map(|(count, noun)| text::plural(*count, noun))
         .collect();
     if counted.is_empty() {
-        return Found::nothing();
+        return NeedFinding::nothing();
     }
     let named: Vec<String> = changes
         .first
@@ -119,18 +127,18 @@ pub(super) fn uncommitted(changes: &Uncommitted) -> Found {
         counted.join(" and "),
         named.join(", ")
     );
-    Found::warn("uncommitted", found, "commit what tasks and gates need")
+    NeedFinding::warn("uncommitted", found, "commit what tasks and gates need")
 }
 
 /// The submodules that tasks and gates do not find in their slots.
-pub(super) fn submodules(ground: &Ground<'_>) -> Result<Found, Failure> {
+pub(super) fn submodules(ground: &NeedsContext<'_>) -> Result<NeedFinding, CommandFailure> {
     let missing = ground
         .home
         .repo
         .missing_submodules(ground.tree)
         .map_err(super::git)?;
     if missing.is_empty() {
-        return Ok(Found::nothing());
+        return Ok(NeedFinding::nothing());
     }
     let in_words =
         |module: &MissingSubmodule| format!("`{}` ({})", module.path, why_missing(&module.why));
@@ -161,7 +169,7 @@ pub(super) fn submodules(ground: &Ground<'_>) -> Result<Found, Failure> {
     {
         next.push("`git submodule update --init --recursive` fetches what is missing");
     }
-    Ok(Found::tell(Point::warn(
+    Ok(NeedFinding::tell(Point::warn(
         "submodules",
         found,
         next.into_iter().map(str::to_owned).collect(),

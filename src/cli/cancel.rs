@@ -3,29 +3,29 @@
 use std::path::Path;
 
 use super::args::Cancel;
-use super::resume::{Told, finish, tell};
+use super::resume::{RecordedRun, finish, tell};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, session};
+use super::{CommandFailure, FailureKind, Home, session};
 use crate::clock::Clock;
 use crate::fact::Fact;
 use crate::id::TaskId;
 use crate::journal::Line;
 use crate::plain_file;
-use crate::store::{Holder, RunDir};
+use crate::store::{RunDir, ScopeHolder};
 use crate::text::{self, Scrubber};
 
-pub(super) fn cancel(args: &Cancel, terminal: &Terminal) -> Result<u8, Failure> {
+pub(super) fn cancel(args: &Cancel, terminal: &Terminal) -> Result<u8, CommandFailure> {
     let home = Home::find()?;
     let run_dir = home.run_dir(args.run.as_deref())?;
     let journal = run_dir.journal().map_err(super::store)?;
-    let Told { engine, .. } = tell(&run_dir, &journal)?;
+    let RecordedRun { engine, .. } = tell(&run_dir, &journal)?;
     let tasks = named(&args.tasks, &engine)?;
     if !engine.can_go_on() {
         let verdict = engine
             .verdict()
             .map_or("over", crate::fact::RunVerdict::as_str);
-        return Err(Failure::new(
-            Kind::Usage,
+        return Err(CommandFailure::new(
+            FailureKind::Usage,
             format!("run {} is over: {verdict}", run_dir.run()),
         ));
     }
@@ -34,7 +34,10 @@ pub(super) fn cancel(args: &Cancel, terminal: &Terminal) -> Result<u8, Failure> 
         ..
     }) = journal.lines.first()
     else {
-        return Err(Failure::new(Kind::Usage, "this run has not begun"));
+        return Err(CommandFailure::new(
+            FailureKind::Usage,
+            "this run has not begun",
+        ));
     };
     if let Some(holder) = home.store.holder(&began.scope).map_err(super::store)?
         && holder.run == *run_dir.run()
@@ -53,7 +56,7 @@ pub(super) fn cancel(args: &Cancel, terminal: &Terminal) -> Result<u8, Failure> 
         .lock(&began.scope, &session::holder(run_dir.run(), clock.now()))
         .map_err(super::store)?;
     let (journal, mut file) = run_dir.reopen().map_err(super::store)?;
-    let Told {
+    let RecordedRun {
         mut engine,
         mut history,
     } = tell(&run_dir, &journal)?;
@@ -93,7 +96,7 @@ pub(super) fn cancel(args: &Cancel, terminal: &Terminal) -> Result<u8, Failure> 
     finish(
         &home,
         &run_dir,
-        Told { engine, history },
+        RecordedRun { engine, history },
         &mut file,
         &Scrubber::default(),
         terminal,
@@ -101,12 +104,12 @@ pub(super) fn cancel(args: &Cancel, terminal: &Terminal) -> Result<u8, Failure> 
     Ok(0)
 }
 
-fn named(names: &[String], engine: &crate::engine::Engine) -> Result<Vec<TaskId>, Failure> {
+fn named(names: &[String], engine: &crate::engine::Engine) -> Result<Vec<TaskId>, CommandFailure> {
     let one = |name: &String| {
         let id: Option<TaskId> = name.parse().ok();
         id.filter(|id| engine.task(id).is_some()).ok_or_else(|| {
-            Failure::new(
-                Kind::Usage,
+            CommandFailure::new(
+                FailureKind::Usage,
                 format!("there is no task `{name}` in this run"),
             )
             .hint("`omk status` lists them")
@@ -124,11 +127,11 @@ fn in_words(tasks: &[TaskId]) -> String {
 }
 
 /// Leaves a request where the running omk looks for it, and rings.
-fn ring(run_dir: &RunDir, holder: &Holder, tasks: &[TaskId]) -> Result<(), Failure> {
+fn ring(run_dir: &RunDir, holder: &ScopeHolder, tasks: &[TaskId]) -> Result<(), CommandFailure> {
     let here = session::host();
     if holder.host != here.name {
-        return Err(Failure::new(
-            Kind::Blocked,
+        return Err(CommandFailure::new(
+            FailureKind::Blocked,
             format!(
                 "the run is held on {}, and this is {}",
                 holder.host, here.name
@@ -146,12 +149,12 @@ fn ring(run_dir: &RunDir, holder: &Holder, tasks: &[TaskId]) -> Result<(), Failu
     let rung = pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::USR1));
     match rung {
         Some(Ok(())) => Ok(()),
-        Some(Err(error)) => Err(Failure::new(
-            Kind::Infra,
+        Some(Err(error)) => Err(CommandFailure::new(
+            FailureKind::Infra,
             format!("failed to reach process {}: {error}", holder.pid),
         )),
-        None => Err(Failure::new(
-            Kind::Infra,
+        None => Err(CommandFailure::new(
+            FailureKind::Infra,
             format!("failed to reach process {}", holder.pid),
         )),
     }

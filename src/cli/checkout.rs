@@ -5,9 +5,9 @@
 
 use std::path::PathBuf;
 
-use super::needs::{Found, Ground};
+use super::needs::{NeedFinding, NeedsContext};
 use super::session::cache_dir;
-use super::{Failure, Home, Kind};
+use super::{CommandFailure, FailureKind, Home};
 use crate::exec::environment::Caller;
 use crate::report::checkup::Point;
 use crate::text;
@@ -32,13 +32,13 @@ fn tops(home: &Home) -> Vec<PathBuf> {
 }
 
 /// Looks for tools that children use, and that lead into the checkout.
-pub(super) fn look(ground: &Ground<'_>) -> Result<Found, Failure> {
+pub(super) fn look(ground: &NeedsContext<'_>) -> Result<NeedFinding, CommandFailure> {
     let cache = cache_dir(&ground.caller)?;
     let found = leads(&ground.caller, ground.plan, &tops(ground.home), &cache);
-    Ok(Found::new(points(&found), || refusal(found)))
+    Ok(NeedFinding::new(points(&found), || refusal(found)))
 }
 
-fn refusal(found: Vec<Lead>) -> Failure {
+fn refusal(found: Vec<Lead>) -> CommandFailure {
     let named: Vec<&str> = found
         .iter()
         .take(NAMED)
@@ -58,9 +58,10 @@ fn refusal(found: Vec<Lead>) -> Failure {
         .map(|lead| lead.next)
         .collect();
     hints.dedup();
-    hints
-        .into_iter()
-        .fold(Failure::new(Kind::Blocked, what), Failure::hint)
+    hints.into_iter().fold(
+        CommandFailure::new(FailureKind::Blocked, what),
+        CommandFailure::hint,
+    )
 }
 
 /// What `omk doctor` says of it.

@@ -11,11 +11,11 @@ use super::args::Clean;
 use super::holdings::{self, Elsewhere, Holding, Inventory};
 use super::session::{self, cache_dir};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind};
+use super::{CommandFailure, FailureKind, Home};
 use crate::clock::Clock;
 use crate::exec::environment::Caller;
 use crate::fact::Fact;
-use crate::git::{Anchor, Branch, Expected, Pool, Removed};
+use crate::git::{Anchor, BranchTip, Expected, Pool, Removed};
 use crate::id::{RunId, Scope};
 use crate::journal::Line;
 use crate::store::{ScopeLock, StoreError};
@@ -25,9 +25,9 @@ use crate::work::{Claim, Ownership};
 /// What the name of a run's directory ends with while it is being removed: it is no run any more.
 const REMOVED: &str = ".removed";
 
-pub(super) fn clean(args: &Clean, terminal: &Terminal) -> Result<u8, Failure> {
+pub(super) fn clean(args: &Clean, terminal: &Terminal) -> Result<u8, CommandFailure> {
     let home = Home::find()?;
-    let wanted = Wanted::of(&home, args)?;
+    let wanted = CleanSelection::of(&home, args)?;
     let mut locks = Locks {
         of_others: home.store.any_held().map_err(super::store)?,
         taken: BTreeMap::new(),
@@ -36,7 +36,7 @@ pub(super) fn clean(args: &Clean, terminal: &Terminal) -> Result<u8, Failure> {
     look.say_notes(&BTreeSet::new(), terminal);
     let pool = Pool::open(&home.repo, &cache_dir(&Caller::read())?).map_err(super::git)?;
     // Who wants a run to go does not mean the caches of the next one.
-    let pool = Some(pool).filter(|_| !matches!(wanted, Wanted::Named(_)));
+    let pool = Some(pool).filter(|_| !matches!(wanted, CleanSelection::Named(_)));
     let slots = pool
         .as_ref()
         .map_or(Ok(0), |pool| pool.all().map(|all| all.len()))
@@ -94,7 +94,7 @@ pub(super) fn clean(args: &Clean, terminal: &Terminal) -> Result<u8, Failure> {
     Ok(if is_whole {
         all
     } else {
-        Kind::Infra.exit_code()
+        FailureKind::Infra.exit_code()
     })
 }
 
@@ -135,7 +135,7 @@ fn remove_all_set_aside(home: &Home) -> Vec<String> {
 
 /// Lets go what is kept of git's objects for runs that are not there any more; what could not be
 /// let go.
-fn remove_what_was_kept(home: &Home) -> Result<Vec<String>, Failure> {
+fn remove_what_was_kept(home: &Home) -> Result<Vec<String>, CommandFailure> {
     // In this order: a run that starts meanwhile has its directory before anything is kept for it.
     let kept = Anchor::all(&home.repo).map_err(super::git)?;
     let runs = home.store.runs().map_err(super::store)?;
@@ -149,7 +149,7 @@ fn remove_what_was_kept(home: &Home) -> Result<Vec<String>, Failure> {
 }
 
 /// Which runs are to go.
-enum Wanted {
+enum CleanSelection {
     /// All but so many of the newest, and but those that hold what is nowhere else.
     Old {
         keep: usize,
@@ -158,8 +158,8 @@ enum Wanted {
     Named(BTreeSet<RunId>),
 }
 
-impl Wanted {
-    fn of(home: &Home, args: &Clean) -> Result<Self, Failure> {
+impl CleanSelection {
+    fn of(home: &Home, args: &Clean) -> Result<Self, CommandFailure> {
         if args.runs.is_empty() {
             return Ok(if args.all {
                 Self::All
@@ -171,7 +171,7 @@ impl Wanted {
             .runs
             .iter()
             .map(|name| Ok(home.run_dir(Some(name))?.run().clone()));
-        Ok(Self::Named(named.collect::<Result<_, Failure>>()?))
+        Ok(Self::Named(named.collect::<Result<_, CommandFailure>>()?))
     }
 }
 
@@ -179,22 +179,22 @@ impl Wanted {
 struct Look {
     /// Oldest first.
     going: Vec<RunId>,
-    branches: Vec<(RunId, Branch)>,
+    branches: Vec<(RunId, BranchTip)>,
     notes: Vec<String>,
     /// The files of some branches are no branches.
     garbled: bool,
 }
 
-fn look(home: &Home, wanted: &Wanted, locks: &mut Locks) -> Result<Look, Failure> {
+fn look(home: &Home, wanted: &CleanSelection, locks: &mut Locks) -> Result<Look, CommandFailure> {
     let (mut going, mut notes) = (Vec::new(), Vec::new());
-    let mut keep = if let Wanted::Old { keep } = wanted {
+    let mut keep = if let CleanSelection::Old { keep } = wanted {
         *keep
     } else {
         0
     };
     let mut elsewhere = Elsewhere::default();
     for run in home.store.runs().map_err(super::store)?.into_iter().rev() {
-        if matches!(wanted, Wanted::Named(named) if !named.contains(&run)) {
+        if matches!(wanted, CleanSelection::Named(named) if !named.contains(&run)) {
             continue;
         }
         match holdings::take_stock(home, &run) {
@@ -217,7 +217,7 @@ fn look(home: &Home, wanted: &Wanted, locks: &mut Locks) -> Result<Look, Failure
             notes.push(format!("run {run} stays: {why}"));
             continue;
         }
-        let is_asked_for = !matches!(wanted, Wanted::Old { .. });
+        let is_asked_for = !matches!(wanted, CleanSelection::Old { .. });
         match why_it_stays(home, &run, &mut elsewhere).filter(|_| !is_asked_for) {
             Some(why) => notes.push(format!("run {run} stays: {why}")),
             None => going.push(run),
@@ -334,16 +334,15 @@ fn quoted(path: &Path) -> String {
 }
 
 /// What could not be removed is a person's to remove.
-fn all_went(slots: &Removed) -> Result<u8, Failure> {
+fn all_went(slots: &Removed) -> Result<u8, CommandFailure> {
     let [first, rest @ ..] = &slots.stuck[..] else {
         return Ok(0);
     };
     let what = format!("failed to remove {}: {}", first.path.display(), first.why);
-    let failure = rest
-        .iter()
-        .fold(Failure::new(Kind::Infra, what), |failure, stuck| {
-            failure.hint(format!("nor {}: {}", stuck.path.display(), stuck.why))
-        });
+    let failure = rest.iter().fold(
+        CommandFailure::new(FailureKind::Infra, what),
+        |failure, stuck| failure.hint(format!("nor {}: {}", stuck.path.display(), stuck.why)),
+    );
     let paths: Vec<String> = slots
         .stuck
         .iter()
@@ -366,7 +365,7 @@ struct Locks {
 
 impl Locks {
     /// Why a run cannot be removed now.
-    fn why_not(&mut self, home: &Home, run: &RunId) -> Result<Option<String>, Failure> {
+    fn why_not(&mut self, home: &Home, run: &RunId) -> Result<Option<String>, CommandFailure> {
         let journal = home.store.dir(run).journal().ok();
         let began = journal
             .as_ref()
@@ -405,7 +404,7 @@ fn branches_of(
     home: &Home,
     runs: &[RunId],
     notes: &mut Vec<String>,
-) -> Result<Vec<(RunId, Branch)>, Failure> {
+) -> Result<Vec<(RunId, BranchTip)>, CommandFailure> {
     let runs: BTreeSet<&RunId> = runs.iter().collect();
     let ownership = Ownership::new(home.repo.clone());
     let mut found = Vec::new();
@@ -436,7 +435,7 @@ fn branches_of(
 }
 
 /// Asks before anything goes, if a person can be asked; whether one was.
-fn ask(terminal: &Terminal) -> Result<bool, Failure> {
+fn ask(terminal: &Terminal) -> Result<bool, CommandFailure> {
     if !terminal.can_ask() {
         return Ok(false);
     }
@@ -445,9 +444,9 @@ fn ask(terminal: &Terminal) -> Result<bool, Failure> {
     let read = std::io::stdin().read_line(&mut answer);
     match answer.trim().to_ascii_lowercase().as_str() {
         "y" | "yes" if read.is_ok() => Ok(true),
-        _ => {
-            Err(Failure::new(Kind::Usage, "nothing was removed")
-                .hint("`--yes` goes on without asking"))
-        }
+        _ => Err(
+            CommandFailure::new(FailureKind::Usage, "nothing was removed")
+                .hint("`--yes` goes on without asking"),
+        ),
     }
 }

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use rustix::fs::{Access, StatVfsMountFlags};
 
-use super::needs::{Found, Ground};
+use super::needs::{NeedFinding, NeedsContext};
 use super::session::cache_dir;
-use super::{Failure, Home, Kind};
+use super::{CommandFailure, FailureKind, Home};
 use crate::exec::environment::Caller;
 use crate::git::Pool;
 
@@ -18,13 +18,13 @@ pub(super) const CHECK: &str = "cache";
 const ELSEWHERE: &str = "set XDG_CACHE_HOME to a directory on a disk that can be written, and from which programs may start";
 
 /// The slots of a repository.
-pub(super) fn pool(home: &Home, caller: &Caller) -> Result<Pool, Failure> {
+pub(super) fn pool(home: &Home, caller: &Caller) -> Result<Pool, CommandFailure> {
     let opened = Pool::open(&home.repo, &cache_dir(caller)?);
-    opened.map_err(|error| Failure::to_do(Kind::Blocked, &error).hint(ELSEWHERE))
+    opened.map_err(|error| CommandFailure::to_do(FailureKind::Blocked, &error).hint(ELSEWHERE))
 }
 
 /// omk's cache, as far as it is there already.
-pub(super) fn cache(ground: &Ground<'_>) -> Result<Found, Failure> {
+pub(super) fn cache(ground: &NeedsContext<'_>) -> Result<NeedFinding, CommandFailure> {
     let cache = cache_dir(&ground.caller)?;
     let slots = cache.join("slots");
     // The first of these that is there decides about the others, which omk will make.
@@ -32,7 +32,7 @@ pub(super) fn cache(ground: &Ground<'_>) -> Result<Found, Failure> {
         .ancestors()
         .find(|path| path.symlink_metadata().is_ok())
     else {
-        return Ok(Found::nothing());
+        return Ok(NeedFinding::nothing());
     };
     if let Err(error) = can_be_written(there) {
         let what = format!(
@@ -40,9 +40,9 @@ pub(super) fn cache(ground: &Ground<'_>) -> Result<Found, Failure> {
             cache.display(),
             there.display()
         );
-        return Ok(Found::stop(
+        return Ok(NeedFinding::stop(
             CHECK,
-            Failure::new(Kind::Blocked, what).hint(ELSEWHERE),
+            CommandFailure::new(FailureKind::Blocked, what).hint(ELSEWHERE),
         ));
     }
     if starts_nothing(there) {
@@ -50,9 +50,9 @@ pub(super) fn cache(ground: &Ground<'_>) -> Result<Found, Failure> {
             "the disk of omk's cache {} is mounted `noexec`: programs in slots, HOME and TMPDIR, such as `./gradlew`, get \"Permission denied\"",
             cache.display()
         );
-        return Ok(Found::warn(CHECK, what, ELSEWHERE));
+        return Ok(NeedFinding::warn(CHECK, what, ELSEWHERE));
     }
-    Ok(Found::nothing())
+    Ok(NeedFinding::nothing())
 }
 
 fn can_be_written(directory: &Path) -> std::io::Result<()> {

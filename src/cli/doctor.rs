@@ -5,19 +5,19 @@
 
 use super::agent::{plan_if_any, usual_plan};
 use super::args::Doctor;
-use super::needs::{self, Ground};
+use super::needs::{self, NeedsContext};
 use super::session::{Secrets, agent_failure, cache_dir, locate, no_key, shepherd};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, base, disk, provider};
+use super::{CommandFailure, FailureKind, Home, base, disk, provider};
 use crate::agent;
 use crate::exec::environment::Caller;
-use crate::exec::{Reach, Shepherd, kernel, probe};
+use crate::exec::{NetworkReach, Shepherd, kernel, probe};
 use crate::git::Pool;
 use crate::plan::{Plan, RoomLevel, Work};
 use crate::report::checkup::{Checkup, Health, Point};
 use crate::work::can_be_copied;
 
-pub(super) fn doctor(args: &Doctor, terminal: &Terminal) -> Result<u8, Failure> {
+pub(super) fn doctor(args: &Doctor, terminal: &Terminal) -> Result<u8, CommandFailure> {
     let given = plan_if_any(&args.plan)?;
     let mut points = Vec::new();
     if given.is_none() {
@@ -43,11 +43,11 @@ pub(super) fn doctor(args: &Doctor, terminal: &Terminal) -> Result<u8, Failure> 
     Ok(if checkup.can_start() {
         0
     } else {
-        Kind::Blocked.exit_code()
+        FailureKind::Blocked.exit_code()
     })
 }
 
-async fn look(args: &Doctor, plan: &Plan, secrets: &Secrets) -> Result<Vec<Point>, Failure> {
+async fn look(args: &Doctor, plan: &Plan, secrets: &Secrets) -> Result<Vec<Point>, CommandFailure> {
     let shepherd = shepherd(secrets.scrubber())?;
     let mut points = vec![git()];
     if plan
@@ -63,7 +63,7 @@ async fn look(args: &Doctor, plan: &Plan, secrets: &Secrets) -> Result<Vec<Point
             "not needed: no task of the plan has a prompt",
         ));
     }
-    let probed = probe(&shepherd, Reach::Open).await;
+    let probed = probe(&shepherd, NetworkReach::Open).await;
     let Ok(home) = Home::find() else {
         points.push(Point::room(
             probed.level,
@@ -75,7 +75,7 @@ async fn look(args: &Doctor, plan: &Plan, secrets: &Secrets) -> Result<Vec<Point
     };
     // Without a commit there is no run; what is to be said of that was said of git.
     let tree = home.repo.resolve("HEAD").map_err(super::git)?.tree;
-    let ground = Ground::of_plan(&home, plan, &tree);
+    let ground = NeedsContext::of_plan(&home, plan, &tree);
     let needs = needs::look(&ground, &shepherd, Some(&probed))
         .await?
         .into_iter()
@@ -101,7 +101,7 @@ async fn look(args: &Doctor, plan: &Plan, secrets: &Secrets) -> Result<Vec<Point
 }
 
 /// What a sealed room cannot have as a copy here, and what children get instead.
-async fn copies(shepherd: &Shepherd, ground: &Ground<'_>, pool: &Pool) -> Vec<String> {
+async fn copies(shepherd: &Shepherd, ground: &NeedsContext<'_>, pool: &Pool) -> Vec<String> {
     let repo = &ground.home.repo;
     let all = can_be_copied(shepherd, &ground.caller, repo, pool).await;
     let not = all.into_iter().filter(|(_, can)| !can);
@@ -126,7 +126,7 @@ fn git() -> Point {
 }
 
 /// Node.js and the CLI that the plan pins.
-async fn cli(shepherd: &Shepherd, plan: &Plan) -> Result<[Point; 2], Failure> {
+async fn cli(shepherd: &Shepherd, plan: &Plan) -> Result<[Point; 2], CommandFailure> {
     let caller = Caller::read();
     let wanted = locate(&caller, &cache_dir(&caller)?, plan);
     let found = agent::locate(shepherd, &wanted).await;
@@ -191,7 +191,7 @@ async fn model(args: &Doctor, plan: &Plan, secrets: &Secrets) -> Vec<Point> {
     vec![key, provider]
 }
 
-fn failed(check: &'static str, failure: Failure) -> Point {
+fn failed(check: &'static str, failure: CommandFailure) -> Point {
     Point {
         check,
         state: Health::Missing,

@@ -6,9 +6,9 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::session::{self, Session};
+use super::session::{self, RunSession};
 use super::writing;
-use crate::fact::{GateVerdict, Origin};
+use crate::fact::{GateVerdict, ProofOrigin};
 use crate::id::{GateId, RunId, Scope, Sha256};
 use crate::plain_file;
 use crate::plan::Event;
@@ -24,7 +24,7 @@ const RUNS: usize = 20;
 const PROOF: u64 = 4 << 20;
 
 /// How the gates of a session run.
-pub(super) fn pace(session: &Session) -> Pace {
+pub(super) fn pace(session: &RunSession) -> Pace {
     let (began, how, gates) = (&session.began, &session.how, &session.engine.plan().gates);
     let store = &session.home.store;
     // The order of a single gate is known.
@@ -93,7 +93,7 @@ fn durations(store: &Store, run: &RunId, scope: &Scope) -> HashMap<GateId, u64> 
 
 /// The proofs on this machine that say of a gate that it passed, by the key of what that depends
 /// on; the newest of each.
-fn reusable(store: &Store, run: &RunId, machine: &str) -> HashMap<Sha256, Origin> {
+fn reusable(store: &Store, run: &RunId, machine: &str) -> HashMap<Sha256, ProofOrigin> {
     let mut found = HashMap::new();
     for proof in proofs(store, run)
         .map(|proof| proof.predicate)
@@ -112,7 +112,7 @@ fn reusable(store: &Store, run: &RunId, machine: &str) -> HashMap<Sha256, Origin
             .filter(clean)
             .filter_map(|gate| gate.reuse_key.clone())
         {
-            let origin = || Origin {
+            let origin = || ProofOrigin {
                 run: proof.run.clone(),
                 proof: name.clone(),
                 commit: proof.result.commit.clone(),

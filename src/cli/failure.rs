@@ -7,7 +7,7 @@ use crate::text::{self, Advised};
 
 /// Whose turn it is; decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FailureKind {
     /// The person who typed the command, or wrote the plan.
     Usage,
     /// A check did not pass.
@@ -18,7 +18,7 @@ pub enum Kind {
     Infra,
 }
 
-impl Kind {
+impl FailureKind {
     /// The exit code, as the contract's list has it.
     #[must_use]
     pub fn exit_code(self) -> u8 {
@@ -33,9 +33,9 @@ impl Kind {
 
 /// A command that could not do what it was asked.
 #[derive(Debug)]
-pub struct Failure {
+pub struct CommandFailure {
     /// Whose turn it is.
-    pub kind: Kind,
+    pub kind: FailureKind,
     /// What went wrong, after "failed to"; or a whole text of its own where `whole` says so.
     pub error: String,
     /// What to do next, each a sentence.
@@ -44,10 +44,10 @@ pub struct Failure {
     whole: bool,
 }
 
-impl Failure {
+impl CommandFailure {
     /// A failure in words that are shown after `error: `.
     #[must_use]
-    pub fn new(kind: Kind, error: impl Into<String>) -> Self {
+    pub fn new(kind: FailureKind, error: impl Into<String>) -> Self {
         Self {
             kind,
             error: error.into(),
@@ -58,7 +58,7 @@ impl Failure {
 
     /// A failure that is a rendered text already, such as a plan's complaints.
     #[must_use]
-    pub fn rendered(kind: Kind, text: impl Into<String>) -> Self {
+    pub fn rendered(kind: FailureKind, text: impl Into<String>) -> Self {
         Self {
             kind,
             error: text.into(),
@@ -69,13 +69,13 @@ impl Failure {
 
     /// An error of a room below whose text says what is wrong, and what it advises.
     #[must_use]
-    pub fn of(kind: Kind, error: &(impl Advised + ?Sized)) -> Self {
+    pub fn of(kind: FailureKind, error: &(impl Advised + ?Sized)) -> Self {
         Self::new(kind, error.to_string()).advised_by(error)
     }
 
     /// An error of a room below whose text says what was to be done, and what it advises.
     #[must_use]
-    pub fn to_do(kind: Kind, error: &(impl Advised + ?Sized)) -> Self {
+    pub fn to_do(kind: FailureKind, error: &(impl Advised + ?Sized)) -> Self {
         Self::new(kind, format!("failed to {error}")).advised_by(error)
     }
 
@@ -127,6 +127,6 @@ impl Failure {
 }
 
 /// An error of a room below, in the voice of the edge.
-pub(crate) fn infra(error: impl std::fmt::Display) -> Failure {
-    Failure::new(Kind::Infra, format!("failed to {error}"))
+pub(crate) fn infra(error: impl std::fmt::Display) -> CommandFailure {
+    CommandFailure::new(FailureKind::Infra, format!("failed to {error}"))
 }

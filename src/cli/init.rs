@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::args::Init;
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, plan_file};
+use super::{CommandFailure, FailureKind, Home, plan_file};
 use crate::plain_file;
 use crate::plan::{default_name, to_yaml};
 use crate::record;
@@ -32,28 +32,28 @@ tasks:
 #agent: { base_url: \"https://api.kimi.com/coding/v1\", model: kimi-for-coding, key_env: KIMI_CODE_API_KEY }
 ";
 
-pub(super) fn init(args: &Init, terminal: &Terminal) -> Result<u8, Failure> {
+pub(super) fn init(args: &Init, terminal: &Terminal) -> Result<u8, CommandFailure> {
     match &args.from_omk {
         Some(file) => from_omk(file, terminal),
         None => first(args, terminal),
     }
 }
 
-fn first(args: &Init, terminal: &Terminal) -> Result<u8, Failure> {
+fn first(args: &Init, terminal: &Terminal) -> Result<u8, CommandFailure> {
     let home = Home::find()?;
     let top = home.repo.workdir();
     let path = top.join(plan_file::USUAL);
     if path.exists() && !args.force {
-        return Err(Failure::new(
-            Kind::Usage,
+        return Err(CommandFailure::new(
+            FailureKind::Usage,
             format!("{} is there already", plan_file::USUAL),
         )
         .hint("look at it with `omk plan`, or replace it with `omk init --force`"));
     }
     let text = FIRST.replace("@TEST@", test_command(top));
     std::fs::write(&path, text).map_err(|error| {
-        Failure::new(
-            Kind::Infra,
+        CommandFailure::new(
+            FailureKind::Infra,
             format!("failed to write {}: {error}", path.display()),
         )
     })?;
@@ -76,10 +76,10 @@ fn test_command(top: &Path) -> &'static str {
         .map_or("git diff --check HEAD", |(_, command)| command)
 }
 
-fn from_omk(file: &Path, terminal: &Terminal) -> Result<u8, Failure> {
+fn from_omk(file: &Path, terminal: &Terminal) -> Result<u8, CommandFailure> {
     let unreadable = |what: String| {
-        Failure::new(
-            Kind::Usage,
+        CommandFailure::new(
+            FailureKind::Usage,
             format!("failed to read {}: {what}", file.display()),
         )
     };

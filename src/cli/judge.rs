@@ -12,15 +12,15 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::args::Judge;
-use super::needs::{self, Ground};
+use super::needs::{self, NeedsContext};
 use super::session::{self, Secrets};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, base, checkout, disk};
-use crate::bundle::{self, Admitted, Limits, Refused};
+use super::{CommandFailure, FailureKind, Home, base, checkout, disk};
+use crate::bundle::{self, Admitted, BundleLimits, BundleRefused};
 use crate::clock::Clock;
 use crate::exec::environment::Caller;
 use crate::exec::secret::shed_secrets;
-use crate::exec::{Reach, probe};
+use crate::exec::{NetworkReach, probe};
 use crate::fact::{Began, Class, GateOutcome};
 use crate::git::Anchor;
 use crate::id::{CommitId, RepoPath, Sha256, Tip};
@@ -41,7 +41,7 @@ const PLAN: u64 = 1 << 20;
 /// of more than 128 KiB, its name included.
 pub(super) const JUDGEMENT: usize = 128_000;
 
-pub(super) fn command(args: &Judge, terminal: &Terminal) -> Result<u8, Failure> {
+pub(super) fn command(args: &Judge, terminal: &Terminal) -> Result<u8, CommandFailure> {
     // Secrets go before any thread; and before standard input is read, for omk may start itself
     // anew.
     let caller = Caller::read();
@@ -85,7 +85,7 @@ pub(super) fn judge(
     bench: &Bench<'_>,
     dir: &Path,
     request: &Request,
-) -> Result<Judgement, Failure> {
+) -> Result<Judgement, CommandFailure> {
     let runtime = super::runtime::of_all_cores()?;
     let judgement = runtime.block_on(judge_there(bench, dir, request));
     runtime.shutdown_background();
@@ -97,12 +97,15 @@ pub(super) async fn judge_there(
     bench: &Bench<'_>,
     dir: &Path,
     request: &Request,
-) -> Result<Judgement, Failure> {
+) -> Result<Judgement, CommandFailure> {
     let admitted = admit(bench.home, dir, request, bench.plan, bench.scrubber)?;
     let (gates, missing) = match &admitted.result {
         Some(result) => {
-            let missing =
-                base::submodules(&Ground::of_judge(bench.home, bench.plan, &result.tree))?;
+            let missing = base::submodules(&NeedsContext::of_judge(
+                bench.home,
+                bench.plan,
+                &result.tree,
+            ))?;
             (
                 run_gates(bench, request, &admitted, result).await?,
                 missing.in_words(),
@@ -123,20 +126,20 @@ pub(super) fn admit(
     request: &Request,
     plan: &Arc<Plan>,
     scrubber: &Scrubber,
-) -> Result<Admitted, Failure> {
-    let refused = |refused: Refused| {
+) -> Result<Admitted, CommandFailure> {
+    let refused = |refused: BundleRefused| {
         let kind = if refused.is_host() {
-            Kind::Infra
+            FailureKind::Infra
         } else {
-            Kind::NotReady
+            FailureKind::NotReady
         };
-        Failure::new(
+        CommandFailure::new(
             kind,
             format!("the bundle {} is refused: {refused}", dir.display()),
         )
         .advised_by(&refused)
     };
-    let opened = bundle::open(dir, &Limits::default()).map_err(refused)?;
+    let opened = bundle::open(dir, &BundleLimits::default()).map_err(refused)?;
     let admitted = bundle::admit(&home.repo, opened, request, plan).map_err(refused)?;
     admitted
         .refuse_secrets(&home.repo, scrubber)
@@ -149,12 +152,13 @@ async fn run_gates(
     request: &Request,
     admitted: &Admitted,
     result: &Tip,
-) -> Result<Vec<GateOutcome>, Failure> {
-    let ground = Ground::of_judge(bench.home, bench.plan, &result.tree);
+) -> Result<Vec<GateOutcome>, CommandFailure> {
+    let ground = NeedsContext::of_judge(bench.home, bench.plan, &result.tree);
     // The notes were printed by the run.
     needs::check(&ground, &session::shepherd(bench.scrubber.clone())?).await?;
     let began = admitted.engine.began().cloned();
-    let began = began.ok_or_else(|| Failure::new(Kind::Infra, "the admitted run has not begun"))?;
+    let began = began
+        .ok_or_else(|| CommandFailure::new(FailureKind::Infra, "the admitted run has not begun"))?;
     // Where trusted files come from is the request's to say, not the bundle's.
     let began = Began {
         plan: request.plan.clone(),
@@ -163,21 +167,22 @@ async fn run_gates(
     };
     let judged = gates_on(bench, began, result).await?;
     judged.map_err(|unjudged| match unjudged {
-        Unjudged::Interrupted => {
-            Failure::new(Kind::Infra, "judging was interrupted, so nothing is proven")
-                .hint("run the job again; the bundle is still there")
-        }
+        Unjudged::Interrupted => CommandFailure::new(
+            FailureKind::Infra,
+            "judging was interrupted, so nothing is proven",
+        )
+        .hint("run the job again; the bundle is still there"),
         Unjudged::Failed(_) => not_judged("the result", &unjudged),
     })
 }
 
 /// Gates could not be run: this machine has to be set up first, or it failed.
-pub(super) fn not_judged(what: &str, why: &Unjudged) -> Failure {
+pub(super) fn not_judged(what: &str, why: &Unjudged) -> CommandFailure {
     let kind = match why {
-        Unjudged::Failed(failure) if failure.class == Class::Config => Kind::Blocked,
-        Unjudged::Failed(_) | Unjudged::Interrupted => Kind::Infra,
+        Unjudged::Failed(failure) if failure.class == Class::Config => FailureKind::Blocked,
+        Unjudged::Failed(_) | Unjudged::Interrupted => FailureKind::Infra,
     };
-    Failure::new(kind, format!("failed to judge {what}: {why}")).advised_by(why)
+    CommandFailure::new(kind, format!("failed to judge {what}: {why}")).advised_by(why)
 }
 
 /// Runs the plan's required gates on a commit, as that run would, until a signal stops it.
@@ -185,7 +190,7 @@ pub(super) async fn gates_on(
     bench: &Bench<'_>,
     began: Began,
     tip: &Tip,
-) -> Result<Result<Vec<GateOutcome>, Unjudged>, Failure> {
+) -> Result<Result<Vec<GateOutcome>, Unjudged>, CommandFailure> {
     let Bench {
         home,
         plan,
@@ -195,7 +200,7 @@ pub(super) async fn gates_on(
     let caller = checkout::caller(home);
     let shepherd = session::shepherd(scrubber.clone())?;
     let tools = Tools {
-        level: probe(&shepherd, Reach::Open).await.level,
+        level: probe(&shepherd, NetworkReach::Open).await.level,
         repo: home.repo.clone(),
         anchor: Anchor::new(&home.repo, &began.run),
         pool: disk::pool(home, &caller)?.refusing(scrubber.clone()),
@@ -239,7 +244,7 @@ async fn stop_on_signal(stop: CancellationToken) {
     stop.cancel();
 }
 
-pub(super) fn read_request(path: &Path) -> Result<Request, Failure> {
+pub(super) fn read_request(path: &Path) -> Result<Request, CommandFailure> {
     let shown = path.display();
     let read = if path == Path::new("-") {
         let mut bytes = Vec::new();
@@ -252,15 +257,17 @@ pub(super) fn read_request(path: &Path) -> Result<Request, Failure> {
         plain_file::read(path, REQUEST)
     };
     let bytes = read.map_err(|why| {
-        Failure::new(
-            Kind::Usage,
+        CommandFailure::new(
+            FailureKind::Usage,
             format!("failed to read the request {shown}: {why}"),
         )
     })?;
     let bad = |why: String| {
-        Failure::new(Kind::Usage, format!("{shown} is not a request: {why}")).hint(
-            "pass the gate job's output `request` as it is; all jobs must use one version of omk",
+        CommandFailure::new(
+            FailureKind::Usage,
+            format!("{shown} is not a request: {why}"),
         )
+        .hint("pass the gate job's output `request` as it is; all jobs must use one version of omk")
     };
     let request: Request =
         serde_json::from_slice(&bytes).map_err(|error| bad(text::clip(&error.to_string(), 200)))?;
@@ -281,13 +288,13 @@ pub(super) fn read_plan(
     request: &Request,
     plan: Option<&Path>,
     rules: Option<&Path>,
-) -> Result<Plan, Failure> {
+) -> Result<Plan, CommandFailure> {
     let bytes = match (plan, &request.plan.commit) {
         (Some(path), _) => read_file(path)?,
         (None, Some(commit)) => read_at(home, commit, &request.plan.path)?,
         (None, None) => {
-            return Err(Failure::new(
-                Kind::Usage,
+            return Err(CommandFailure::new(
+                FailureKind::Usage,
                 "the request names no commit that the plan can be read at",
             )
             .hint("give the plan with `--plan FILE`"));
@@ -299,7 +306,7 @@ pub(super) fn read_plan(
             "the plan has the digest {digest}, and the request names {}",
             request.plan.digest
         );
-        return Err(Failure::new(Kind::Usage, what)
+        return Err(CommandFailure::new(FailureKind::Usage, what)
             .hint("give the very file that the gate job read, with `--plan`"));
     }
     let rules = match rules {
@@ -310,23 +317,23 @@ pub(super) fn read_plan(
         // A plan without a name is named after the repository, as in the gate job.
         let directory = request.repository.rsplit('/').next().unwrap_or_default();
         crate::plan::parse(bytes, &request.plan.path, directory)
-            .map_err(|complaints| Failure::rendered(Kind::Usage, complaints.render()))
+            .map_err(|complaints| CommandFailure::rendered(FailureKind::Usage, complaints.render()))
     };
     Ok(governed(parse(&bytes)?, &parse(&rules)?))
 }
 
-fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
+fn read_file(path: &Path) -> Result<Vec<u8>, CommandFailure> {
     plain_file::read(path, PLAN).map_err(|why| {
-        Failure::new(
-            Kind::Usage,
+        CommandFailure::new(
+            FailureKind::Usage,
             format!("failed to read the plan {}: {why}", path.display()),
         )
     })
 }
 
-fn read_at(home: &Home, commit: &CommitId, path: &str) -> Result<Vec<u8>, Failure> {
+fn read_at(home: &Home, commit: &CommitId, path: &str) -> Result<Vec<u8>, CommandFailure> {
     let missing = |why: String| {
-        Failure::new(Kind::Usage, format!("failed to read {path} at {}: {why}", &commit.as_str()[..12]))
+        CommandFailure::new(FailureKind::Usage, format!("failed to read {path} at {}: {why}", &commit.as_str()[..12]))
             .hint("fetch that commit first (`git fetch origin COMMIT`), or give the file with `--plan` or `--rules`")
     };
     let at: RepoPath = path
@@ -339,7 +346,7 @@ fn read_at(home: &Home, commit: &CommitId, path: &str) -> Result<Vec<u8>, Failur
     bytes.ok_or_else(|| missing("there is no such file".to_owned()))
 }
 
-fn json(judgement: &Judgement) -> Result<String, Failure> {
+fn json(judgement: &Judgement) -> Result<String, CommandFailure> {
     Ok(serde_json::to_string(judgement).map_err(super::failure::infra)? + "\n")
 }
 

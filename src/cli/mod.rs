@@ -1,4 +1,4 @@
-//! The command line: one file for each subcommand, and [`Failure`] for what they could not do.
+//! The command line: one file for each subcommand, and [`CommandFailure`] for what they could not do.
 //!
 //! It is the only place that prints. It refuses to decide anything about a run.
 
@@ -51,7 +51,7 @@ use crate::exec::secret::was_started_again;
 use crate::git::{GitError, Repo};
 use crate::store::{RunDir, Store, StoreError};
 use args::{Cli, Command};
-pub use failure::{Failure, Kind};
+pub use failure::{CommandFailure, FailureKind};
 use terminal::Terminal;
 
 /// Parses the command line, does what it says, and tells the exit code.
@@ -78,12 +78,15 @@ pub fn main() -> ExitCode {
 
 /// Whether this process may have threads. A container may refuse the call that makes them, in a way
 /// that no C library expects.
-fn can_start_threads() -> Result<(), Failure> {
+fn can_start_threads() -> Result<(), CommandFailure> {
     let started = std::thread::Builder::new().spawn(|| ());
     let Err(error) = started.map(std::thread::JoinHandle::join) else {
         return Ok(());
     };
-    let failure = Failure::new(Kind::Infra, format!("failed to start a thread: {error}"));
+    let failure = CommandFailure::new(
+        FailureKind::Infra,
+        format!("failed to start a thread: {error}"),
+    );
     Err(if error.kind() == std::io::ErrorKind::PermissionDenied {
         failure
             .hint("this container refuses the system call `clone3` to every program, as Docker does before version 20.10.10")
@@ -93,12 +96,12 @@ fn can_start_threads() -> Result<(), Failure> {
     })
 }
 
-fn dispatch(cli: Cli, terminal: &Terminal) -> Result<u8, Failure> {
+fn dispatch(cli: Cli, terminal: &Terminal) -> Result<u8, CommandFailure> {
     // An omk that started itself again is there already.
     if let Some(directory) = cli.directory.as_ref().filter(|_| !was_started_again()) {
         std::env::set_current_dir(directory).map_err(|error| {
-            Failure::new(
-                Kind::Usage,
+            CommandFailure::new(
+                FailureKind::Usage,
                 format!("failed to go to {}: {error}", directory.display()),
             )
         })?;
@@ -144,10 +147,10 @@ struct Home {
 }
 
 impl Home {
-    fn find() -> Result<Self, Failure> {
+    fn find() -> Result<Self, CommandFailure> {
         let here = std::env::current_dir().map_err(|error| {
-            let failure = Failure::new(
-                Kind::Infra,
+            let failure = CommandFailure::new(
+                FailureKind::Infra,
                 format!("failed to tell the current directory: {error}"),
             );
             failure.hint("It may have been removed; go to another one.")
@@ -162,7 +165,7 @@ impl Home {
     }
 
     /// A new repository in that directory, without anything.
-    fn fresh(dir: tempfile::TempDir) -> Result<Self, Failure> {
+    fn fresh(dir: tempfile::TempDir) -> Result<Self, CommandFailure> {
         let repo = Repo::empty(dir.path()).map_err(git)?;
         let store = Store::new(repo.common_dir());
         Ok(Self {
@@ -172,15 +175,18 @@ impl Home {
         })
     }
 
-    fn run_dir(&self, name: Option<&str>) -> Result<RunDir, Failure> {
+    fn run_dir(&self, name: Option<&str>) -> Result<RunDir, CommandFailure> {
         self.store.find(name).map_err(|error| match error {
             StoreError::NoSuchRun(_) => {
                 let known = self.store.runs().unwrap_or_default();
                 let failure = match name {
-                    Some(name) => {
-                        Failure::new(Kind::Usage, format!("there is no single run `{name}` here"))
+                    Some(name) => CommandFailure::new(
+                        FailureKind::Usage,
+                        format!("there is no single run `{name}` here"),
+                    ),
+                    None => {
+                        CommandFailure::new(FailureKind::Usage, "there has been no run here yet")
                     }
-                    None => Failure::new(Kind::Usage, "there has been no run here yet"),
                 };
                 match known.last() {
                     Some(newest) => failure.hint(format!(
@@ -196,25 +202,25 @@ impl Home {
 }
 
 /// Git's trouble, at the edge: a setup that a person can mend, or the machine.
-fn git(error: GitError) -> Failure {
+fn git(error: GitError) -> CommandFailure {
     let kind = match &error {
-        GitError::RemoteUnavailable { .. } => Kind::Infra,
-        GitError::RemoteUnauthorised { .. } => Kind::Blocked,
-        error if error.is_host() => Kind::Infra,
-        _ => Kind::Usage,
+        GitError::RemoteUnavailable { .. } => FailureKind::Infra,
+        GitError::RemoteUnauthorised { .. } => FailureKind::Blocked,
+        error if error.is_host() => FailureKind::Infra,
+        _ => FailureKind::Usage,
     };
-    Failure::of(kind, &error)
+    CommandFailure::of(kind, &error)
 }
 
 /// The store's trouble, at the edge.
-fn store(error: StoreError) -> Failure {
+fn store(error: StoreError) -> CommandFailure {
     let kind = match &error {
-        StoreError::Held { .. } => Kind::Blocked,
-        StoreError::NoSuchRun(_) => Kind::Usage,
+        StoreError::Held { .. } => FailureKind::Blocked,
+        StoreError::NoSuchRun(_) => FailureKind::Usage,
         StoreError::Io { .. }
         | StoreError::Damaged { .. }
         | StoreError::OtherRun { .. }
-        | StoreError::Line(_) => Kind::Infra,
+        | StoreError::Line(_) => FailureKind::Infra,
     };
-    Failure::to_do(kind, &error)
+    CommandFailure::to_do(kind, &error)
 }

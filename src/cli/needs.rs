@@ -4,15 +4,15 @@
 //! It refuses to change anything. What an agent needs beside that (a key, its CLI, a model) is in
 //! `session`.
 
-use super::{Failure, Home, Kind, base, checkout, disk, egress, toolchain};
+use super::{CommandFailure, FailureKind, Home, base, checkout, disk, egress, toolchain};
 use crate::exec::environment::Caller;
-use crate::exec::{Probed, Reach, Shepherd, kernel, probe};
+use crate::exec::{NetworkReach, Probed, Shepherd, kernel, probe};
 use crate::id::{TaskId, TreeId};
 use crate::plan::{Demand, Network, Plan, RoomLevel, Task};
 use crate::report::checkup::{Health, Point};
 
 /// What would run, and where.
-pub(super) struct Ground<'a> {
+pub(super) struct NeedsContext<'a> {
     pub(super) home: &'a Home,
     pub(super) plan: &'a Plan,
     /// The files that slots would hold.
@@ -22,7 +22,7 @@ pub(super) struct Ground<'a> {
     tasks: Vec<&'a Task>,
 }
 
-impl<'a> Ground<'a> {
+impl<'a> NeedsContext<'a> {
     /// Every task and gate of a plan.
     pub(super) fn of_plan(home: &'a Home, plan: &'a Plan, tree: &'a TreeId) -> Self {
         Self {
@@ -77,15 +77,15 @@ impl<'a> Ground<'a> {
 }
 
 /// What was found of one need. A point that is missing stops a run, and nothing else does.
-pub(super) struct Found {
+pub(super) struct NeedFinding {
     /// What `omk doctor` prints.
     pub(super) points: Vec<Point>,
-    pub(super) stop: Option<Failure>,
+    pub(super) stop: Option<CommandFailure>,
 }
 
-impl Found {
+impl NeedFinding {
     /// Points with the words of a run that stops, for a point that is missing.
-    pub(super) fn new(points: Vec<Point>, stop: impl FnOnce() -> Failure) -> Self {
+    pub(super) fn new(points: Vec<Point>, stop: impl FnOnce() -> CommandFailure) -> Self {
         let is_missing = points.iter().any(|point| point.state == Health::Missing);
         Self {
             points,
@@ -94,7 +94,7 @@ impl Found {
     }
 
     /// What stops a run, in the same words for everybody.
-    pub(super) fn stop(check: &'static str, failure: Failure) -> Self {
+    pub(super) fn stop(check: &'static str, failure: CommandFailure) -> Self {
         Self::new(
             vec![Point::missing(
                 check,
@@ -118,8 +118,10 @@ impl Found {
     pub(super) fn tell(point: Point) -> Self {
         let (found, next) = (point.found.clone(), point.next.clone());
         Self::new(vec![point], || {
-            next.into_iter()
-                .fold(Failure::new(Kind::Blocked, found), Failure::hint)
+            next.into_iter().fold(
+                CommandFailure::new(FailureKind::Blocked, found),
+                CommandFailure::hint,
+            )
         })
     }
 
@@ -146,10 +148,10 @@ impl Found {
 /// Looks at everything, in the order in which people would see to it. `probed` is what is known of
 /// rooms already; without it a child is started only if the plan demands something of its room.
 pub(super) async fn look(
-    ground: &Ground<'_>,
+    ground: &NeedsContext<'_>,
     shepherd: &Shepherd,
     probed: Option<&Probed>,
-) -> Result<Vec<Found>, Failure> {
+) -> Result<Vec<NeedFinding>, CommandFailure> {
     Ok(vec![
         base::git(),
         checkout::look(ground)?,
@@ -165,14 +167,14 @@ pub(super) async fn look(
 
 /// Stops at what keeps a run from starting; else returns what people should know, each a line.
 pub(super) async fn check(
-    ground: &Ground<'_>,
+    ground: &NeedsContext<'_>,
     shepherd: &Shepherd,
-) -> Result<Vec<String>, Failure> {
+) -> Result<Vec<String>, CommandFailure> {
     notes_of(look(ground, shepherd, None).await?)
 }
 
 /// What people should know, each a line; or what keeps a run from starting.
-pub(super) fn notes_of(all: Vec<Found>) -> Result<Vec<String>, Failure> {
+pub(super) fn notes_of(all: Vec<NeedFinding>) -> Result<Vec<String>, CommandFailure> {
     let mut notes = Vec::new();
     for found in all {
         if let Some(stop) = found.stop {
@@ -187,12 +189,18 @@ pub(super) fn notes_of(all: Vec<Found>) -> Result<Vec<String>, Failure> {
 }
 
 /// The same as [`look`], outside of a runtime.
-pub(super) fn look_now(ground: &Ground<'_>, shepherd: &Shepherd) -> Result<Vec<Found>, Failure> {
+pub(super) fn look_now(
+    ground: &NeedsContext<'_>,
+    shepherd: &Shepherd,
+) -> Result<Vec<NeedFinding>, CommandFailure> {
     super::runtime::of_this_thread()?.block_on(look(ground, shepherd, None))
 }
 
 /// The same as [`check`], outside of a runtime.
-pub(super) fn check_now(ground: &Ground<'_>, shepherd: &Shepherd) -> Result<Vec<String>, Failure> {
+pub(super) fn check_now(
+    ground: &NeedsContext<'_>,
+    shepherd: &Shepherd,
+) -> Result<Vec<String>, CommandFailure> {
     super::runtime::of_this_thread()?.block_on(check(ground, shepherd))
 }
 
@@ -200,17 +208,31 @@ pub(super) fn check_now(ground: &Ground<'_>, shepherd: &Shepherd) -> Result<Vec<
 pub(super) const ROOM: &str = "room";
 
 /// The room that children get here, beside the one that the plan demands.
-async fn room(ground: &Ground<'_>, shepherd: &Shepherd, known: Option<&Probed>) -> Found {
+async fn room(
+    ground: &NeedsContext<'_>,
+    shepherd: &Shepherd,
+    known: Option<&Probed>,
+) -> NeedFinding {
     let demand = ground.plan.room.demand(ground.networks());
     let closes = demand == Demand::ClosedNetwork;
     let probed = match known {
         // Not every Landlock knows the network.
         Some(known) if !(closes && known.level == RoomLevel::Landlock) => known.clone(),
-        None if demand.least() == RoomLevel::None => return Found::nothing(),
-        Some(_) | None => probe(shepherd, if closes { Reach::Nothing } else { Reach::Open }).await,
+        None if demand.least() == RoomLevel::None => return NeedFinding::nothing(),
+        Some(_) | None => {
+            probe(
+                shepherd,
+                if closes {
+                    NetworkReach::Nothing
+                } else {
+                    NetworkReach::Open
+                },
+            )
+            .await
+        }
     };
     let point = Point::room(probed.level, probed.why_not.as_deref(), demand, &kernel());
-    Found::new(vec![point], || {
+    NeedFinding::new(vec![point], || {
         let why = probed
             .why_not
             .map(|why| format!(": {why}"))
@@ -231,7 +253,7 @@ async fn room(ground: &Ground<'_>, shepherd: &Shepherd, known: Option<&Probed>) 
                 "or accept less: `room: { level: best }` in the plan",
             ),
         };
-        Failure::new(Kind::Blocked, what)
+        CommandFailure::new(FailureKind::Blocked, what)
             .hint("`omk doctor` says what to do about it on this machine")
             .hint(or)
     })

@@ -2,7 +2,7 @@
 //!
 //! It refuses to give up a change that can be brought back.
 
-use super::Failure;
+use super::CommandFailure;
 use crate::engine::Engine;
 use crate::fact::Began;
 use crate::git::{Anchor, Repo};
@@ -31,7 +31,11 @@ pub(super) fn needed(repo: &Repo, began: &Began, engine: &Engine) -> Vec<CommitI
 }
 
 /// The tasks whose change, or whose landing, cannot be read any more. What can be brought back is.
-pub(super) fn lost(repo: &Repo, engine: &Engine, now: Moment) -> Result<Vec<TaskId>, Failure> {
+pub(super) fn lost(
+    repo: &Repo,
+    engine: &Engine,
+    now: Moment,
+) -> Result<Vec<TaskId>, CommandFailure> {
     let Some(began) = engine.began() else {
         return Ok(Vec::new());
     };

@@ -1,23 +1,23 @@
 //! `omk plan`: checks the plan and shows what a run would do, and what would go wrong here.
 
 use super::args::{Plan, PlanFormat};
-use super::needs::{self, Ground};
+use super::needs::{self, NeedsContext};
 use super::run::say_notes;
 use super::session::shepherd;
 use super::terminal::Terminal;
-use super::{Failure, Home, base, plan_file, preflight};
+use super::{CommandFailure, Home, base, plan_file, preflight};
 use crate::report::checkup::Health;
 use crate::report::preview::{Preview, PreviewHere, PreviewUncommitted};
 use crate::text::Scrubber;
 
-pub(super) fn plan(args: &Plan, terminal: &Terminal) -> Result<u8, Failure> {
+pub(super) fn plan(args: &Plan, terminal: &Terminal) -> Result<u8, CommandFailure> {
     let home = Home::find()?;
     let read = plan_file::read(&home, &args.plan)?;
     if args.check {
         return preflight::check(&home, read, terminal);
     }
     let head = home.repo.resolve("HEAD").map_err(super::git)?;
-    let ground = Ground::of_plan(&home, &read.plan, &head.tree);
+    let ground = NeedsContext::of_plan(&home, &read.plan, &head.tree);
     // omk keeps its secrets here: a plan may come through a pipe, which a second omk could not read
     // again. The one child that may be started does nothing, and gets none of them.
     let (mut all, failed) = match needs::look_now(&ground, &shepherd(Scrubber::default())?) {

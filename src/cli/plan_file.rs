@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::args::PlanFile;
-use super::{Failure, Home, Kind};
+use super::{CommandFailure, FailureKind, Home};
 use crate::fact::PlanSource;
 use crate::git::Repo;
 use crate::id::{RepoPath, Sha256};
@@ -26,15 +26,15 @@ pub(super) struct Read {
 }
 
 /// Reads the plan that was named, or the usual one.
-pub(super) fn read(home: &Home, args: &PlanFile) -> Result<Read, Failure> {
+pub(super) fn read(home: &Home, args: &PlanFile) -> Result<Read, CommandFailure> {
     let top = home.repo.workdir();
     let path = args.file.clone().unwrap_or_else(|| top.join(USUAL));
     let shown = shown(&path, top);
     // A pipe that nobody writes to would be waited for for ever; one that a person names has its
     // writer.
     if args.file.is_none() && path.metadata().is_ok_and(|meta| !meta.is_file()) {
-        return Err(Failure::new(
-            Kind::Usage,
+        return Err(CommandFailure::new(
+            FailureKind::Usage,
             format!("failed to read the plan {shown}: it is not a file"),
         ));
     }
@@ -44,7 +44,7 @@ pub(super) fn read(home: &Home, args: &PlanFile) -> Result<Read, Failure> {
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default();
     let plan = crate::plan::parse(&bytes, &shown, &default)
-        .map_err(|complaints| Failure::rendered(Kind::Usage, complaints.render()))?;
+        .map_err(|complaints| CommandFailure::rendered(FailureKind::Usage, complaints.render()))?;
     Ok(Read {
         plan,
         bytes,
@@ -52,22 +52,22 @@ pub(super) fn read(home: &Home, args: &PlanFile) -> Result<Read, Failure> {
     })
 }
 
-fn read_bytes(path: &Path, shown: &str) -> Result<Vec<u8>, Failure> {
+fn read_bytes(path: &Path, shown: &str) -> Result<Vec<u8>, CommandFailure> {
     let mut bytes = Vec::new();
     let read =
         std::fs::File::open(path).and_then(|file| file.take(READ_AT_MOST).read_to_end(&mut bytes));
     match read {
         Ok(_) => Ok(bytes),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let failure = Failure::new(
-                Kind::Usage,
+            let failure = CommandFailure::new(
+                FailureKind::Usage,
                 format!("there is no plan: {shown} does not exist"),
             );
             Err(failure
                 .hint("write a first one with `omk init`, or name another with `--plan FILE`"))
         }
-        Err(error) => Err(Failure::new(
-            Kind::Usage,
+        Err(error) => Err(CommandFailure::new(
+            FailureKind::Usage,
             format!("failed to read the plan {shown}: {error}"),
         )),
     }
@@ -84,7 +84,7 @@ fn shown(path: &Path, top: &Path) -> String {
 }
 
 /// Where the plan was read from, for the journal.
-pub(super) fn source(repo: &Repo, read: &Read) -> Result<PlanSource, Failure> {
+pub(super) fn source(repo: &Repo, read: &Read) -> Result<PlanSource, CommandFailure> {
     let digest = Sha256::of(&read.bytes);
     let inside = read.path.parse::<RepoPath>().ok();
     let (mut uncommitted, mut commit) = (true, None);

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use super::args::How;
 use super::judge::{Bench, gates_on, not_judged};
-use super::needs::{self, Ground};
+use super::needs::{self, NeedsContext};
 use super::plan_file::{self, Read};
 use super::session::{self, Missing, Secrets};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, base, run, spending};
+use super::{CommandFailure, FailureKind, Home, base, run, spending};
 use crate::clock::Clock;
 use crate::engine::cannot_run;
 use crate::fact::{Began, GateOutcome, Trigger};
@@ -22,7 +22,7 @@ use crate::work::AfterFailure;
 
 /// Checks, and says what every gate said; exit code 3 where a run could not start, or a gate could
 /// not run.
-pub(super) fn check(home: &Home, read: Read, terminal: &Terminal) -> Result<u8, Failure> {
+pub(super) fn check(home: &Home, read: Read, terminal: &Terminal) -> Result<u8, CommandFailure> {
     let secrets = Secrets::shed(&read.plan)?;
     let head = home.repo.resolve("HEAD").map_err(super::git)?;
     let began = Began {
@@ -51,7 +51,7 @@ pub(super) fn check(home: &Home, read: Read, terminal: &Terminal) -> Result<u8, 
     let uncommitted = base::uncommitted(&home.repo.uncommitted(&read.path));
     let plan = Arc::new(read.plan);
     let mut notes = needs::check_now(
-        &Ground::of_plan(home, &plan, &head.tree),
+        &NeedsContext::of_plan(home, &plan, &head.tree),
         &session::shepherd(secrets.scrubber())?,
     )?;
     let how = How {
@@ -82,8 +82,8 @@ pub(super) fn check(home: &Home, read: Read, terminal: &Terminal) -> Result<u8, 
         terminal.print(&in_words(outcome));
     }
     if outcomes.iter().any(cannot_run) {
-        return Err(Failure::new(
-            Kind::Blocked,
+        return Err(CommandFailure::new(
+            FailureKind::Blocked,
             "a gate cannot run here, so no prompt that needs it would start",
         )
         .hint("install what it needs, or have the gate install it: a slot holds what is committed")

@@ -8,11 +8,11 @@ use tokio::sync::watch;
 use super::terminal::Terminal;
 use crate::clock::Clock;
 use crate::drive::Taken;
-use crate::engine::{Engine, TaskState, Waits};
+use crate::engine::{Engine, TaskState, WaitReason};
 use crate::fact::{AgainstBase, Fact, GateOutcome, Order, Outcome};
 use crate::history::History;
 use crate::id::{Moment, TaskId};
-use crate::report::terminal::{Colour, Event, Live, line};
+use crate::report::terminal::{Colour, Live, ProgressEvent, line};
 use crate::report::{View, gate_mark};
 use crate::text::Scrubber;
 use crate::work::Listener;
@@ -25,7 +25,7 @@ const FRAME: Duration = Duration::from_millis(100);
 const FOLLOWED: Duration = Duration::from_secs(5);
 
 /// Listens to a run and shows it.
-pub(super) struct Progress {
+pub(super) struct TerminalProgress {
     terminal: Terminal,
     colour: Colour,
     began: Option<Moment>,
@@ -54,7 +54,7 @@ struct Drawn {
     lines: usize,
 }
 
-impl Progress {
+impl TerminalProgress {
     /// `views` is given the run as people may see it, every few seconds.
     pub(super) fn new(
         terminal: Terminal,
@@ -98,7 +98,7 @@ impl Progress {
         }
     }
 
-    fn say(&self, event: &Event<'_>, at: Moment) {
+    fn say(&self, event: &ProgressEvent<'_>, at: Moment) {
         let since = at.since(self.began.unwrap_or(at));
         let text = self.scrub.scrub(&line(event, since, self.colour));
         match &self.live {
@@ -118,7 +118,7 @@ impl Progress {
         for order in &taken.orders {
             if let Order::Start { task, attempt, .. } = order {
                 self.say(
-                    &Event::Started {
+                    &ProgressEvent::Started {
                         task,
                         attempt: *attempt,
                     },
@@ -150,7 +150,7 @@ impl Progress {
                 for status in engine.tasks() {
                     if let Some(why) = status.ejected {
                         self.say(
-                            &Event::Ejected {
+                            &ProgressEvent::Ejected {
                                 task: status.id,
                                 gate: why.gate.as_ref(),
                             },
@@ -195,7 +195,7 @@ impl Progress {
             let took = Duration::from_millis(outcome.duration_ms);
             let gate = &outcome.gate;
             self.say(
-                &Event::Gate {
+                &ProgressEvent::Gate {
                     task,
                     gate,
                     verdict: &verdict,
@@ -219,7 +219,7 @@ impl Progress {
                 "the base is red: gate `{}` fails there ({how}), before any task",
                 outcome.gate
             );
-            self.say(&Event::Warning { what: &what }, at);
+            self.say(&ProgressEvent::Warning { what: &what }, at);
         }
         for status in engine
             .tasks()
@@ -239,7 +239,7 @@ impl Progress {
     ) {
         match outcome {
             Outcome::Changed(_) | Outcome::Interrupted => {}
-            Outcome::Unchanged => self.say(&Event::Unchanged { task, took }, at),
+            Outcome::Unchanged => self.say(&ProgressEvent::Unchanged { task, took }, at),
             Outcome::Failed(_) => self.setback(task, at, engine, took),
         }
     }
@@ -252,9 +252,9 @@ impl Progress {
             return;
         };
         match (status.state, &status.waits) {
-            (TaskState::Pending, Some(Waits::Backoff(until))) => {
+            (TaskState::Pending, Some(WaitReason::Backoff(until))) => {
                 self.say(
-                    &Event::Retrying {
+                    &ProgressEvent::Retrying {
                         task,
                         failure,
                         wait: until.since(at),
@@ -264,7 +264,7 @@ impl Progress {
             }
             (TaskState::Failed, _) => {
                 self.say(
-                    &Event::Failed {
+                    &ProgressEvent::Failed {
                         task,
                         failure,
                         took,
@@ -277,7 +277,7 @@ impl Progress {
                     {
                         let why = format!("{on} did not complete");
                         self.say(
-                            &Event::Cancelled {
+                            &ProgressEvent::Cancelled {
                                 task: other.id,
                                 why: &why,
                             },
@@ -310,11 +310,11 @@ impl Progress {
         };
         let files = status.change.map_or(0, |change| change.paths.len());
         let took = at.since(status.started_at.unwrap_or(at));
-        self.say(&Event::Landed { task, files, took }, at);
+        self.say(&ProgressEvent::Landed { task, files, took }, at);
     }
 }
 
-impl Listener for Progress {
+impl Listener for TerminalProgress {
     fn heard(&mut self, turn: &[Taken], engine: &Engine, history: &History) {
         for taken in turn {
             self.began.get_or_insert(taken.at);
@@ -322,7 +322,7 @@ impl Listener for Progress {
         }
         for warning in history.warnings.iter().skip(self.warned) {
             let at = engine.at().unwrap_or_default();
-            self.say(&Event::Warning { what: warning }, at);
+            self.say(&ProgressEvent::Warning { what: warning }, at);
         }
         self.warned = history.warnings.len();
         self.show_follower(engine, history);

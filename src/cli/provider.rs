@@ -3,16 +3,16 @@
 //!
 //! It refuses to start what would certainly fail, and to stop what only might.
 
-use super::{Failure, Kind};
+use super::{CommandFailure, FailureKind};
 use crate::exec::secret::Secret;
-use crate::gateway::{self, Key, QuestionError, Upstream};
-use crate::model::{self, Facts, Offered, Origin, Thinking, Thinks, Wire};
+use crate::gateway::{self, ProviderKey, QuestionError, Upstream};
+use crate::model::{self, FactsSource, ModelFacts, Offered, Thinking, Thinks, Wire};
 use crate::plan::{Agent, Plan, nearest};
 use crate::text;
 
 /// A model that can be asked.
 pub(super) struct Settled {
-    pub(super) facts: Facts,
+    pub(super) facts: ModelFacts,
     /// How requests to it are put.
     pub(super) wire: Wire,
     /// What a person should know before it is paid, each a sentence.
@@ -22,11 +22,11 @@ pub(super) struct Settled {
 }
 
 /// Where the answers of a run come from.
-pub(super) fn upstream(plan: &Plan, key: &Secret) -> Result<Upstream, Failure> {
-    let key = Key::new(key.expose()).map_err(|why| {
+pub(super) fn upstream(plan: &Plan, key: &Secret) -> Result<Upstream, CommandFailure> {
+    let key = ProviderKey::new(key.expose()).map_err(|why| {
         let name = &plan.agent.key_env;
-        Failure::new(
-            Kind::Blocked,
+        CommandFailure::new(
+            FailureKind::Blocked,
             format!("the key in {name} cannot be sent: {why}"),
         )
         .hint(format!("set {name} again, to the key alone"))
@@ -39,9 +39,9 @@ pub(super) fn upstream(plan: &Plan, key: &Secret) -> Result<Upstream, Failure> {
 
 /// Settles how the plan's model is asked, with the provider's own word where there is a provider to
 /// ask.
-pub(super) async fn settle(agent: &Agent, upstream: &Upstream) -> Result<Settled, Failure> {
+pub(super) async fn settle(agent: &Agent, upstream: &Upstream) -> Result<Settled, CommandFailure> {
     let Upstream::Live { base_url, key } = upstream else {
-        let facts = Facts::gather(&agent.model, &agent.base_url, None);
+        let facts = ModelFacts::gather(&agent.model, &agent.base_url, None);
         let notes = facts.assumptions();
         return Ok(Settled {
             wire: wire(&facts, agent)?,
@@ -67,7 +67,7 @@ pub(super) async fn settle(agent: &Agent, upstream: &Upstream) -> Result<Settled
             )],
         ),
     };
-    let facts = Facts::gather(&agent.model, base_url, offered.as_ref());
+    let facts = ModelFacts::gather(&agent.model, base_url, offered.as_ref());
     let gone = model::card(&agent.model).and_then(|card| card.retired.as_deref());
     if let (None, Some(day)) = (&offered, gone) {
         notes.push(format!(
@@ -84,14 +84,15 @@ pub(super) async fn settle(agent: &Agent, upstream: &Upstream) -> Result<Settled
     })
 }
 
-fn wire(facts: &Facts, agent: &Agent) -> Result<Wire, Failure> {
-    Wire::settle(facts, agent.thinking).map_err(|unsuited| Failure::of(Kind::Blocked, &unsuited))
+fn wire(facts: &ModelFacts, agent: &Agent) -> Result<Wire, CommandFailure> {
+    Wire::settle(facts, agent.thinking)
+        .map_err(|unsuited| CommandFailure::of(FailureKind::Blocked, &unsuited))
 }
 
 /// How many models an error names.
 const MOST_NAMED: usize = 8;
 
-fn find<'a>(list: &'a [Offered], agent: &Agent) -> Result<&'a Offered, Failure> {
+fn find<'a>(list: &'a [Offered], agent: &Agent) -> Result<&'a Offered, CommandFailure> {
     let Agent {
         model, base_url, ..
     } = agent;
@@ -107,8 +108,8 @@ fn find<'a>(list: &'a [Offered], agent: &Agent) -> Result<&'a Offered, Failure> 
     let retired = retired
         .map(|day| format!(": Moonshot retired it on {day}"))
         .unwrap_or_default();
-    let failure = Failure::new(
-        Kind::Blocked,
+    let failure = CommandFailure::new(
+        FailureKind::Blocked,
         format!("the model `{model}` is not at {base_url}{retired}"),
     );
     let there = |id: &&str| list.iter().any(|offered| offered.id == **id);
@@ -156,8 +157,8 @@ fn find<'a>(list: &'a [Offered], agent: &Agent) -> Result<&'a Offered, Failure> 
 
 const NOTHING_PAID: &str = "nothing was run, and nothing was paid";
 
-fn refusal(error: &QuestionError, agent: &Agent, key: &Key) -> Failure {
-    let failure = |words: String| Failure::new(Kind::Blocked, words);
+fn refusal(error: &QuestionError, agent: &Agent, key: &ProviderKey) -> CommandFailure {
+    let failure = |words: String| CommandFailure::new(FailureKind::Blocked, words);
     let failure = match error {
         QuestionError::Refused { base_url, said } => {
             let words = said.in_words();
@@ -251,7 +252,7 @@ pub(super) fn in_lines(settled: &Settled) -> String {
         (None, true) => "paid by the subscription".to_owned(),
         (None, false) => "not known; set `prices` in the plan".to_owned(),
     };
-    let assumed = if facts.origin == Origin::Assumed {
+    let assumed = if facts.origin == FactsSource::Assumed {
         " (assumed)"
     } else {
         ""
@@ -264,7 +265,7 @@ pub(super) fn in_lines(settled: &Settled) -> String {
     )
 }
 
-fn choices(facts: &Facts) -> String {
+fn choices(facts: &ModelFacts) -> String {
     let possible: Vec<String> = Thinking::ALL
         .into_iter()
         .filter(|wish| *wish != Thinking::Auto && Wire::settle(facts, *wish).is_ok())

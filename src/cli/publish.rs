@@ -13,10 +13,10 @@ use std::sync::Arc;
 use super::args::Publish;
 use super::publish_as::speak;
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, judge, verify};
+use super::{CommandFailure, FailureKind, Home, judge, verify};
 use crate::bundle::{self, Admitted};
 use crate::clock::Clock;
-use crate::deliver::{Delivered, Outcome, deliver, tell_lost};
+use crate::deliver::{Delivered, RunOutcome, deliver, tell_lost};
 use crate::exec::environment::Caller;
 use crate::exec::secret::{Secret, shed_secrets};
 use crate::fact::RunVerdict;
@@ -25,9 +25,9 @@ use crate::git::Remote;
 use crate::id::{Moment, TaskId};
 use crate::plain_file;
 use crate::plan::Plan;
-use crate::proof::{self, Finding, JudgedBy, RUN_PROOF, Seen, SeenPlan};
+use crate::proof::{self, Finding, JudgedBy, ProofContext, RUN_PROOF, SeenPlan};
 use crate::report::View;
-use crate::report::sticky::Lost;
+use crate::report::sticky::LostRun;
 use crate::request::{self, Judgement, Request};
 use crate::text::{self, Scrubber};
 
@@ -44,13 +44,13 @@ pub(super) struct Publication<'a> {
     pub(super) request: &'a Request,
     pub(super) scrubber: &'a Scrubber,
     /// What is known of a run that left no bundle. For show only.
-    pub(super) without: Without<'a>,
+    pub(super) without: MissingRun<'a>,
     pub(super) now: Moment,
 }
 
 /// What is known of a run that left nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Without<'a> {
+pub(super) enum MissingRun<'a> {
     /// Why it could not start, by the job that was to run it.
     Trouble(&'a str),
     /// What that job left is hostile or damaged; how.
@@ -69,7 +69,7 @@ pub(super) struct Published {
     /// The run, scrubbed; `None` where nothing of it can be believed.
     pub(super) view: Option<View>,
     /// Why nothing can be believed.
-    pub(super) lost: Option<Lost>,
+    pub(super) lost: Option<LostRun>,
     /// Where the result is, and what was in the way.
     pub(super) delivered: Delivered,
 }
@@ -79,7 +79,7 @@ impl Published {
     /// belongs.
     pub(super) fn exit_code(&self) -> u8 {
         if self.delivered.blocked {
-            Kind::Blocked.exit_code()
+            FailureKind::Blocked.exit_code()
         } else {
             self.verdict.exit_code()
         }
@@ -98,7 +98,7 @@ impl Published {
     }
 }
 
-pub(super) fn command(args: &Publish, terminal: &Terminal) -> Result<u8, Failure> {
+pub(super) fn command(args: &Publish, terminal: &Terminal) -> Result<u8, CommandFailure> {
     // Secrets go before any thread; and before standard input is read, for omk may start itself
     // anew.
     let caller = Caller::read();
@@ -125,7 +125,7 @@ pub(super) fn command(args: &Publish, terminal: &Terminal) -> Result<u8, Failure
         plan: &plan,
         request: &request,
         scrubber,
-        without: Without::Unknown,
+        without: MissingRun::Unknown,
         now,
     };
     let published = runtime.block_on(publish(&with, &args.bundle.dir, judgement.as_ref()));
@@ -183,21 +183,23 @@ fn believe(
     with: &Publication<'_>,
     dir: &Path,
     judgement: Option<&Judgement>,
-) -> Result<Outcome, Lost> {
+) -> Result<RunOutcome, LostRun> {
     if !dir.join(bundle::MANIFEST).exists() {
         return Err(match with.without {
-            Without::Cancelled => Lost::Cancelled,
-            Without::Trouble(why) => Lost::NotStarted {
+            MissingRun::Cancelled => LostRun::Cancelled,
+            MissingRun::Trouble(why) => LostRun::NotStarted {
                 why: with.scrubber.scrub(&text::clip(why, TROUBLE)),
                 verdict: RunVerdict::BlockedOnExternal,
             },
-            Without::Refused(why) => Lost::Refused(with.scrubber.scrub(&text::clip(why, TROUBLE))),
-            Without::Unknown => Lost::NoBundle,
+            MissingRun::Refused(why) => {
+                LostRun::Refused(with.scrubber.scrub(&text::clip(why, TROUBLE)))
+            }
+            MissingRun::Unknown => LostRun::NoBundle,
         });
     }
-    let refused = |words: String| Lost::Refused(with.scrubber.scrub(&words));
+    let refused = |words: String| LostRun::Refused(with.scrubber.scrub(&words));
     let repo = &with.home.repo;
-    let admitted = bundle::open(dir, &bundle::Limits::default())
+    let admitted = bundle::open(dir, &bundle::BundleLimits::default())
         .and_then(|opened| bundle::admit(repo, opened, with.request, with.plan))
         .and_then(|admitted| {
             admitted
@@ -222,7 +224,7 @@ fn believe(
     let Some(view) = bundle::view(&judgement, &admitted) else {
         return Err(refused("the run has not begun".to_owned()));
     };
-    Ok(Outcome {
+    Ok(RunOutcome {
         verdict: judgement.verdict,
         view: view.scrubbed(&|text: &str| with.scrubber.scrub(text)),
         result: admitted.result,
@@ -233,9 +235,9 @@ fn believe(
 }
 
 /// A bundle without a judgement: that the run was stopped is believed of it, and nothing else.
-fn unjudged(admitted: &Admitted) -> Lost {
+fn unjudged(admitted: &Admitted) -> LostRun {
     match admitted.engine.verdict() {
-        None | Some(RunVerdict::Cancelled) => Lost::Cancelled,
+        None | Some(RunVerdict::Cancelled) => LostRun::Cancelled,
         Some(
             RunVerdict::Ready
             | RunVerdict::NotReady
@@ -244,7 +246,7 @@ fn unjudged(admitted: &Admitted) -> Lost {
             | RunVerdict::BlockedOnExternal
             | RunVerdict::BlockedOnHuman
             | RunVerdict::FailedInfra,
-        ) => Lost::NoJudgement,
+        ) => LostRun::NoJudgement,
     }
 }
 
@@ -314,7 +316,7 @@ fn proofs(
 fn wrong_with(with: &Publication<'_>, admitted: &Admitted, bytes: &[u8]) -> Option<String> {
     let statement = proof::read(bytes).ok()?;
     let (repo, claims) = (&with.home.repo, &statement.predicate);
-    let seen = Seen {
+    let seen = ProofContext {
         result: verify::commit(repo, &claims.result.commit),
         base: verify::commit(repo, &claims.base.commit),
         base_is_ancestor: repo
@@ -327,7 +329,7 @@ fn wrong_with(with: &Publication<'_>, admitted: &Admitted, bytes: &[u8]) -> Opti
         }),
         logs: BTreeMap::new(),
         bundle: admitted.changes.clone(),
-        ..Seen::default()
+        ..ProofContext::default()
     };
     let honest =
         |finding: &&Finding| matches!(finding, Finding::NotReady(_) | Finding::NothingVerified);
@@ -342,17 +344,17 @@ fn wrong_with(with: &Publication<'_>, admitted: &Admitted, bytes: &[u8]) -> Opti
 /// The largest judgement that is read, in bytes: what one job may hand to the next.
 const JUDGEMENT: u64 = 1 << 20;
 
-fn read_judgement(path: &Path) -> Result<Judgement, Failure> {
+fn read_judgement(path: &Path) -> Result<Judgement, CommandFailure> {
     let shown = path.display();
     let bytes = plain_file::read(path, JUDGEMENT).map_err(|why| {
-        Failure::new(
-            Kind::Usage,
+        CommandFailure::new(
+            FailureKind::Usage,
             format!("failed to read the judgement {shown}: {why}"),
         )
     })?;
     serde_json::from_slice(&bytes).map_err(|error| {
-        Failure::new(
-            Kind::Usage,
+        CommandFailure::new(
+            FailureKind::Usage,
             format!(
                 "{shown} is not a judgement: {}",
                 text::clip(&error.to_string(), 200)

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Failure, Kind};
+use super::{CommandFailure, FailureKind};
 use crate::exec::environment::Caller;
 use crate::exec::secret::Secret;
-use crate::forge::{Forge, GitHub, GitLab, GitLabSite, Site, Token};
+use crate::forge::{Forge, GitHub, GitHubSite, GitLab, GitLabSite, GitLabToken};
 use crate::git::Remote;
 use crate::request::Request;
 use crate::text::ForgeKind;
@@ -24,12 +24,12 @@ pub(super) fn speak(
     caller: &Caller,
     secrets: &BTreeMap<String, Secret>,
     request: &Request,
-) -> Result<(Forge, Remote), Failure> {
+) -> Result<(Forge, Remote), CommandFailure> {
     let spacing = match caller.text("OMK_WRITE_SPACING") {
         None => SPACING,
         Some(text) => humantime::parse_duration(text).map_err(|_| {
-            Failure::new(
-                Kind::Usage,
+            CommandFailure::new(
+                FailureKind::Usage,
                 "the variable OMK_WRITE_SPACING is not right: it must be a duration like `1s`",
             )
         })?,
@@ -45,9 +45,9 @@ fn at_github(
     secrets: &BTreeMap<String, Secret>,
     request: &Request,
     spacing: Duration,
-) -> Result<(Forge, Remote), Failure> {
+) -> Result<(Forge, Remote), CommandFailure> {
     let token = token(secrets, "GITHUB_TOKEN")?;
-    let site = Site {
+    let site = GitHubSite {
         api: address(caller, "GITHUB_API_URL", "https://api.github.com"),
         repository: request.repository.clone(),
         token: token.clone(),
@@ -69,7 +69,7 @@ fn at_gitlab(
     secrets: &BTreeMap<String, Secret>,
     request: &Request,
     spacing: Duration,
-) -> Result<(Forge, Remote), Failure> {
+) -> Result<(Forge, Remote), CommandFailure> {
     let token = token(secrets, "GITLAB_TOKEN")?;
     let server = address(caller, "CI_SERVER_URL", "https://gitlab.com");
     let project = caller
@@ -77,8 +77,8 @@ fn at_gitlab(
         .and_then(|id| id.parse().ok())
         .filter(|&id: &u64| id > 0);
     let project = project.ok_or_else(|| {
-        Failure::new(
-            Kind::Usage,
+        CommandFailure::new(
+            FailureKind::Usage,
             "the variable CI_PROJECT_ID is not the number of the project",
         )
         .hint("it is in the project's settings, under General; a job of a pipeline has it")
@@ -90,7 +90,7 @@ fn at_gitlab(
     let site = GitLabSite {
         api: address(caller, "CI_API_V4_URL", &format!("{server}/api/v4")),
         project,
-        token: Token::Access(token.clone()),
+        token: GitLabToken::Access(token.clone()),
         spacing,
         authorities: authorities.clone(),
     };
@@ -102,12 +102,12 @@ fn at_gitlab(
     ))
 }
 
-fn token(secrets: &BTreeMap<String, Secret>, usual: &str) -> Result<Secret, Failure> {
+fn token(secrets: &BTreeMap<String, Secret>, usual: &str) -> Result<Secret, CommandFailure> {
     let found = ["OMK_TOKEN", usual]
         .into_iter()
         .find_map(|name| secrets.get(name));
     found.cloned().ok_or_else(|| {
-        Failure::new(Kind::Blocked, "there is no token to publish with")
+        CommandFailure::new(FailureKind::Blocked, "there is no token to publish with")
             .hint(format!("set OMK_TOKEN or {usual}, for this command alone"))
     })
 }

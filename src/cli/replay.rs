@@ -4,18 +4,18 @@
 use std::fmt::Write as _;
 
 use super::args::Replay;
-use super::resume::{Told, tell};
+use super::resume::{RecordedRun, tell};
 use super::terminal::Terminal;
-use super::{Failure, Home};
+use super::{CommandFailure, Home};
 use crate::fact::{Fact, Order, Outcome, Session};
 use crate::id::Moment;
 use crate::text;
 
-pub(super) fn replay(args: &Replay, terminal: &Terminal) -> Result<u8, Failure> {
+pub(super) fn replay(args: &Replay, terminal: &Terminal) -> Result<u8, CommandFailure> {
     let home = Home::find()?;
     let run_dir = home.run_dir(args.run.as_deref())?;
     let journal = run_dir.journal().map_err(super::store)?;
-    let Told { engine, history } = tell(&run_dir, &journal)?;
+    let RecordedRun { engine, history } = tell(&run_dir, &journal)?;
     let mut out = String::new();
     let begin = journal
         .lines

@@ -1,17 +1,17 @@
 //! `omk report`: a run, rendered.
 
-use super::args::{Report, ReportFormat};
-use super::resume::{Told, tell};
+use super::args::{OutputFormat, Report};
+use super::resume::{RecordedRun, tell};
 use super::terminal::Terminal;
-use super::{Failure, Home, result_branch};
+use super::{CommandFailure, Home, result_branch};
 use crate::report::{self, html, json, junit, markdown};
 use crate::text::Scrubber;
 
-pub(super) fn report(args: &Report, terminal: &Terminal) -> Result<u8, Failure> {
+pub(super) fn report(args: &Report, terminal: &Terminal) -> Result<u8, CommandFailure> {
     let home = Home::find()?;
     let run_dir = home.run_dir(args.run.as_deref())?;
     let journal = run_dir.journal().map_err(super::store)?;
-    let Told {
+    let RecordedRun {
         engine,
         mut history,
     } = tell(&run_dir, &journal)?;
@@ -25,18 +25,18 @@ pub(super) fn report(args: &Report, terminal: &Terminal) -> Result<u8, Failure> 
         return Ok(0);
     };
     let format = if args.json {
-        ReportFormat::Json
+        OutputFormat::Json
     } else {
         args.format
     };
     let text = match format {
-        ReportFormat::Terminal => {
+        OutputFormat::Terminal => {
             report::terminal::summary(&view.with_logs_below(run_dir.path()), terminal.colour_out())
         }
-        ReportFormat::Markdown => markdown::render(&view, markdown::COMMENT_LIMIT),
-        ReportFormat::Html => html::render(&view),
-        ReportFormat::Json => json::render(&view),
-        ReportFormat::Junit => junit::render(&view),
+        OutputFormat::Markdown => markdown::render(&view, markdown::COMMENT_LIMIT),
+        OutputFormat::Html => html::render(&view),
+        OutputFormat::Json => json::render(&view),
+        OutputFormat::Junit => junit::render(&view),
     };
     terminal.print(text.trim_end_matches('\n'));
     terminal.print("\n");

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Failure, Home, Kind};
+use super::{CommandFailure, FailureKind, Home};
 use crate::engine::Engine;
 use crate::fact::Began;
 use crate::git::{Repo, Trailers};
@@ -25,7 +25,7 @@ pub(super) fn look_at_branches(
     home: &Home,
     began: &Began,
     force: bool,
-) -> Result<Vec<String>, Failure> {
+) -> Result<Vec<String>, CommandFailure> {
     let repo = &home.repo;
     let run = run_branch(&began.scope);
     let tasks = began
@@ -45,8 +45,8 @@ pub(super) fn look_at_branches(
             .then(|| "omk".to_owned()),
     );
     if let Some((other, name)) = in_the_way(&existing, &ours) {
-        return Err(Failure::new(
-            Kind::Usage,
+        return Err(CommandFailure::new(
+            FailureKind::Usage,
             format!("a branch called `{other}` is in the way of `{name}`: git cannot have both"),
         )
         .hint(format!("rename it: `git branch -m {other} something-else`")));
@@ -68,8 +68,8 @@ pub(super) fn look_at_branches(
                 "the branch `{name}` {why}: it stays as it is, whatever becomes of its task"
             ));
         } else if let Some(path) = checked_out {
-            return Err(Failure::new(
-                Kind::Usage,
+            return Err(CommandFailure::new(
+                FailureKind::Usage,
                 format!("the branch `{run}` is checked out in {}", path.display()),
             )
             .hint("omk is about to move it: switch to another branch there, with `git switch -`"));
@@ -78,8 +78,8 @@ pub(super) fn look_at_branches(
                 "this run replaces the branch `{run}`, which is at {tip}: `git branch NAME {tip}` keeps that"
             ));
         } else {
-            return Err(Failure::new(
-                Kind::Usage,
+            return Err(CommandFailure::new(
+                FailureKind::Usage,
                 format!("the branch `{run}` is at {tip}, a commit that is not omk's"),
             )
             .hint(
@@ -114,13 +114,13 @@ fn in_the_way<'a>(
 
 /// Refuses to go on with a run whose result's branch holds the result of a newer run: that would be
 /// on no branch any more.
-pub(super) fn refuse_newer(repo: &Repo, began: &Began) -> Result<(), Failure> {
+pub(super) fn refuse_newer(repo: &Repo, began: &Began) -> Result<(), CommandFailure> {
     let Some(newer) = newer_run(repo, began)? else {
         return Ok(());
     };
     let branch = run_branch(&began.scope);
-    Err(Failure::new(
-        Kind::Usage,
+    Err(CommandFailure::new(
+        FailureKind::Usage,
         format!("the branch `{branch}` holds the result of run {newer}, which is newer than run {}", began.run),
     )
     .hint(format!(
@@ -130,7 +130,7 @@ pub(super) fn refuse_newer(repo: &Repo, began: &Began) -> Result<(), Failure> {
 }
 
 /// The newer run of the plan that put the result's branch where it is.
-pub(super) fn newer_run(repo: &Repo, began: &Began) -> Result<Option<RunId>, Failure> {
+pub(super) fn newer_run(repo: &Repo, began: &Began) -> Result<Option<RunId>, CommandFailure> {
     let claim = Ownership::new(repo.clone())
         .of(&run_branch(&began.scope))
         .map_err(super::git)?;
@@ -200,7 +200,7 @@ fn leaves(
     }
     let (landed, bottom) = landed_on(repo, &tip, &began.base.commit);
     let run = landed.last()?.run.clone();
-    let left: Vec<&Landed> = landed
+    let left: Vec<&LandedTask> = landed
         .iter()
         .filter(|landed| !stays(&landed.task))
         .collect();
@@ -249,12 +249,12 @@ fn leaves(
 }
 
 /// A task's commit on a result.
-struct Landed {
+struct LandedTask {
     task: TaskId,
     run: RunId,
 }
 
-impl Landed {
+impl LandedTask {
     /// The task's own branch, if it still holds what that run made of the task.
     fn branch(&self, repo: &Repo, began: &Began) -> Option<String> {
         let branch = task_branch(&began.scope, &self.task);
@@ -265,7 +265,7 @@ impl Landed {
 }
 
 /// The tasks on a result above `base`, oldest first, and the commit that they stand on.
-fn landed_on(repo: &Repo, tip: &CommitId, base: &CommitId) -> (Vec<Landed>, CommitId) {
+fn landed_on(repo: &Repo, tip: &CommitId, base: &CommitId) -> (Vec<LandedTask>, CommitId) {
     let (mut landed, mut commit) = (Vec::new(), tip.clone());
     while landed.len() < COMMITS && commit != *base {
         let Some(Trailers {
@@ -276,7 +276,7 @@ fn landed_on(repo: &Repo, tip: &CommitId, base: &CommitId) -> (Vec<Landed>, Comm
         else {
             break;
         };
-        landed.push(Landed { task, run });
+        landed.push(LandedTask { task, run });
         let Some(parent) = repo
             .parents(&commit)
             .ok()

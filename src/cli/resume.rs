@@ -4,11 +4,13 @@
 use std::sync::Arc;
 
 use super::args::Resume;
-use super::needs::{self, Ground};
+use super::needs::{self, NeedsContext};
 use super::run::say_notes;
-use super::session::{self, Missing, Secrets, Session};
+use super::session::{self, Missing, RunSession, Secrets};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, objects, result_branch, retry, runtime, spending, writing};
+use super::{
+    CommandFailure, FailureKind, Home, objects, result_branch, retry, runtime, spending, writing,
+};
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::fact::Fact;
@@ -21,13 +23,13 @@ use crate::text::Scrubber;
 use crate::work::Branches;
 
 /// A run as its journal tells it.
-pub(super) struct Told {
+pub(super) struct RecordedRun {
     pub(super) engine: Engine,
     pub(super) history: History,
 }
 
 /// The plan of a run, as it was when the run began.
-pub(super) fn plan_of(run_dir: &RunDir, lines: &[Line]) -> Result<Arc<Plan>, Failure> {
+pub(super) fn plan_of(run_dir: &RunDir, lines: &[Line]) -> Result<Arc<Plan>, CommandFailure> {
     let bytes = run_dir.plan().map_err(super::store)?;
     let name = match lines.first() {
         Some(Line {
@@ -40,7 +42,7 @@ pub(super) fn plan_of(run_dir: &RunDir, lines: &[Line]) -> Result<Arc<Plan>, Fai
                 path.display(),
                 run_dir.run()
             );
-            return Err(Failure::new(Kind::Infra, what).hint(
+            return Err(CommandFailure::new(FailureKind::Infra, what).hint(
                 "put it back as it was, or start a new run of the plan that you want: `omk run`",
             ));
         }
@@ -49,24 +51,24 @@ pub(super) fn plan_of(run_dir: &RunDir, lines: &[Line]) -> Result<Arc<Plan>, Fai
             ..
         }) => began.scope.to_string(),
         _ => {
-            return Err(Failure::new(
-                Kind::Infra,
+            return Err(CommandFailure::new(
+                FailureKind::Infra,
                 format!("run {} has not begun: its journal is empty", run_dir.run()),
             )
             .hint("start it again with `omk run`"));
         }
     };
     let plan = crate::plan::parse(&bytes, "plan.yaml", &name)
-        .map_err(|complaints| Failure::rendered(Kind::Infra, complaints.render()))?;
+        .map_err(|complaints| CommandFailure::rendered(FailureKind::Infra, complaints.render()))?;
     Ok(Arc::new(plan))
 }
 
 /// Folds a journal; every order is checked on the way.
-pub(super) fn tell(run_dir: &RunDir, journal: &Journal) -> Result<Told, Failure> {
+pub(super) fn tell(run_dir: &RunDir, journal: &Journal) -> Result<RecordedRun, CommandFailure> {
     let plan = plan_of(run_dir, &journal.lines)?;
     let engine = journal::replay(plan, &journal.lines).map_err(|difference| {
-        Failure::new(
-            Kind::NotReady,
+        CommandFailure::new(
+            FailureKind::NotReady,
             format!(
                 "the journal of run {} does not replay: {difference}",
                 run_dir.run()
@@ -83,10 +85,10 @@ pub(super) fn tell(run_dir: &RunDir, journal: &Journal) -> Result<Told, Failure>
             "the end of the journal was torn and is dropped: {damage}"
         ));
     }
-    Ok(Told { engine, history })
+    Ok(RecordedRun { engine, history })
 }
 
-pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> {
+pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, CommandFailure> {
     let home = Home::find()?;
     let run_dir = home.run_dir(args.run.as_deref())?;
     // Read twice: the secrets go before anything else, and what is locked must be read again.
@@ -97,7 +99,10 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
         ..
     }) = glance.lines.first()
     else {
-        return Err(Failure::new(Kind::Usage, "this run has not begun"));
+        return Err(CommandFailure::new(
+            FailureKind::Usage,
+            "this run has not begun",
+        ));
     };
     let clock = Clock::start();
     let lock = home
@@ -106,7 +111,7 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
         .map_err(super::store)?;
     home.repo.remove_left_locks(&began.scope);
     let (journal, mut file) = run_dir.reopen().map_err(super::store)?;
-    let Told { engine, history } = tell(&run_dir, &journal)?;
+    let RecordedRun { engine, history } = tell(&run_dir, &journal)?;
     for warning in &history.warnings {
         terminal.complain(&format!("warning: {warning}\n"));
     }
@@ -118,7 +123,7 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
             result_branch::refuse_newer(&home.repo, began)?;
         }
         if engine.is_unplaced() || !writing::is_written(&run_dir, file.chain().head()) {
-            let told = Told { engine, history };
+            let told = RecordedRun { engine, history };
             return finish(
                 &home,
                 &run_dir,
@@ -128,8 +133,8 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
                 terminal,
             );
         }
-        return Err(Failure::new(
-            Kind::Usage,
+        return Err(CommandFailure::new(
+            FailureKind::Usage,
             format!("run {} is over: {verdict}", run_dir.run()),
         )
         .hint(format!(
@@ -148,7 +153,7 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
     let (kept, kept_notes) = retry::kept_still(&home, &began, &engine)?;
     let so_far = history.spending().unwrap_or(began.spending);
     let spending = spending::over(so_far, engine.plan(), &args.how.limits)?;
-    let ground = Ground::of_run(&home, engine.plan(), &began.base.tree, &began.selected);
+    let ground = NeedsContext::of_run(&home, engine.plan(), &began.base.tree, &began.selected);
     let mut notes = needs::check_now(&ground, &session::shepherd(secrets.scrubber())?)?;
     let ready = session::get_ready(
         engine.plan(),
@@ -173,7 +178,7 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
         spending: (spending != so_far).then_some(spending),
         unblocked: true,
     };
-    let session = Session {
+    let session = RunSession {
         home,
         run_dir,
         engine,
@@ -197,12 +202,12 @@ pub(super) fn resume(args: &Resume, terminal: &Terminal) -> Result<u8, Failure> 
 pub(super) fn finish(
     home: &Home,
     run_dir: &RunDir,
-    told: Told,
+    told: RecordedRun,
     journal: &mut JournalFile,
     scrubber: &Scrubber,
     terminal: &Terminal,
-) -> Result<u8, Failure> {
-    let Told {
+) -> Result<u8, CommandFailure> {
+    let RecordedRun {
         mut engine,
         mut history,
     } = told;

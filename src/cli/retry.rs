@@ -10,11 +10,11 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 
 use super::args::Retry;
-use super::resume::{Told, tell};
-use super::run::{self, Wanted};
+use super::resume::{RecordedRun, tell};
+use super::run::{self, PlannedRun};
 use super::session::{Missing, Secrets};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, plan_file};
+use super::{CommandFailure, FailureKind, Home, plan_file};
 use crate::clock::Clock;
 use crate::deliver;
 use crate::engine::{Engine, TaskState};
@@ -24,9 +24,9 @@ use crate::id::{RunId, Scope, TaskId, Tip, TreeId};
 use crate::journal::Line;
 use crate::plan::{Event, Plan};
 use crate::store::RunDir;
-use crate::work::Kept;
+use crate::work::EarlierChange;
 
-pub(super) fn retry(args: &Retry, terminal: &Terminal) -> Result<u8, Failure> {
+pub(super) fn retry(args: &Retry, terminal: &Terminal) -> Result<u8, CommandFailure> {
     let home = Home::find()?;
     let read = plan_file::read(&home, &args.plan)?;
     let secrets = Secrets::shed(&read.plan)?;
@@ -35,12 +35,12 @@ pub(super) fn retry(args: &Retry, terminal: &Terminal) -> Result<u8, Failure> {
     let base = home.repo.resolve(&args.base).map_err(super::git)?;
     let again = run::named(&read.plan, &args.tasks)?;
     let anew = with_dependents(&read.plan, &again);
-    let earlier = Earlier::look_back(&home, &scope, (&read.plan, &base.tree), None, &|task| {
+    let earlier = EarlierRuns::look_back(&home, &scope, (&read.plan, &base.tree), None, &|task| {
         !anew.contains(task)
     })?;
     let Some(newest) = &earlier.newest else {
-        let none = Failure::new(
-            Kind::Usage,
+        let none = CommandFailure::new(
+            FailureKind::Usage,
             format!("there is no earlier run of `{scope}` to retry"),
         );
         let none = earlier
@@ -59,7 +59,7 @@ pub(super) fn retry(args: &Retry, terminal: &Terminal) -> Result<u8, Failure> {
         terminal,
     );
     let source = plan_file::source(&home.repo, &read)?;
-    let wanted = Wanted {
+    let wanted = PlannedRun {
         run: run::next_run_id(&home, clock.now())?,
         scope,
         plan: Arc::new(read.plan),
@@ -91,13 +91,13 @@ pub(super) fn kept_still(
     home: &Home,
     began: &Began,
     engine: &Engine,
-) -> Result<(HashMap<TaskId, Kept>, Vec<String>), Failure> {
+) -> Result<(HashMap<TaskId, EarlierChange>, Vec<String>), CommandFailure> {
     if began.kept.is_empty() {
         return Ok((HashMap::new(), Vec::new()));
     }
     let wanted: BTreeSet<&TaskId> = began.kept.iter().collect();
     let place = (&**engine.plan(), &began.base.tree);
-    let earlier = Earlier::look_back(home, &began.scope, place, Some(&began.run), &|task| {
+    let earlier = EarlierRuns::look_back(home, &began.scope, place, Some(&began.run), &|task| {
         wanted.contains(task)
     })?;
     let is_done = |task: &TaskId| {
@@ -124,11 +124,11 @@ pub(super) fn kept_still(
 
 /// What the earlier runs of a plan leave to a new one.
 #[derive(Default)]
-struct Earlier {
+struct EarlierRuns {
     newest: Option<Newest>,
     /// The tasks that took part in the newest run, or in one whose base had the same tree.
     selected: BTreeSet<TaskId>,
-    kept: HashMap<TaskId, (RunId, Kept)>,
+    kept: HashMap<TaskId, (RunId, EarlierChange)>,
     /// A sentence about each run that could not be read.
     unread: Vec<String>,
 }
@@ -140,7 +140,7 @@ struct Newest {
     tokens: u64,
 }
 
-impl Earlier {
+impl EarlierRuns {
     /// Looks through the runs of the scope, or those before one of them, the newest first, until
     /// all tasks that are wanted are found. Of two changes of a task the newer one counts.
     fn look_back(
@@ -149,9 +149,9 @@ impl Earlier {
         (plan, base): (&Plan, &TreeId),
         before: Option<&RunId>,
         is_wanted: &dyn Fn(&TaskId) -> bool,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, CommandFailure> {
         let mut all = Self::default();
-        let mut of_runs: HashMap<RunId, HashMap<TaskId, Kept>> = HashMap::new();
+        let mut of_runs: HashMap<RunId, HashMap<TaskId, EarlierChange>> = HashMap::new();
         let runs = home.store.runs().map_err(super::store)?;
         for run in runs
             .into_iter()
@@ -213,7 +213,11 @@ impl Earlier {
 
     /// Lets go of each change that its run made on another change of a dependency than the one that
     /// is kept: on that it cannot be put.
-    fn let_go_of_misfits(&mut self, plan: &Plan, of_runs: &HashMap<RunId, HashMap<TaskId, Kept>>) {
+    fn let_go_of_misfits(
+        &mut self,
+        plan: &Plan,
+        of_runs: &HashMap<RunId, HashMap<TaskId, EarlierChange>>,
+    ) {
         loop {
             let fits = |task: &TaskId, run: &RunId| {
                 let mut dependencies = plan
@@ -235,7 +239,7 @@ impl Earlier {
         }
     }
 
-    fn into_kept(self) -> HashMap<TaskId, Kept> {
+    fn into_kept(self) -> HashMap<TaskId, EarlierChange> {
         self.kept
             .into_iter()
             .map(|(task, (_, kept))| (task, kept))
@@ -248,7 +252,7 @@ fn read(
     dir: &RunDir,
     scope: &Scope,
     matters: &dyn Fn(&Began) -> bool,
-) -> Result<Option<Told>, Failure> {
+) -> Result<Option<RecordedRun>, CommandFailure> {
     let is_there =
         std::fs::metadata(dir.path().join("journal.jsonl")).map(|journal| journal.len() > 0);
     if matches!(&is_there, Ok(false))
@@ -282,8 +286,8 @@ fn scope_of(dir: &RunDir) -> Option<String> {
 /// Lets go of each change that cannot be read any more, of those that are needed; which these are.
 fn let_go_of_torn(
     repo: &Repo,
-    told: &Told,
-    kept: &mut HashMap<TaskId, Kept>,
+    told: &RecordedRun,
+    kept: &mut HashMap<TaskId, EarlierChange>,
     is_needed: &dyn Fn(&TaskId) -> bool,
 ) -> Vec<TaskId> {
     let Some(began) = told.engine.began() else {
@@ -308,8 +312,13 @@ fn let_go_of_torn(
 }
 
 /// What a run completed by the same definitions on the same base.
-fn kept_of(repo: &Repo, told: &Told, plan: &Plan, base: &TreeId) -> HashMap<TaskId, Kept> {
-    let Told { engine, history } = told;
+fn kept_of(
+    repo: &Repo,
+    told: &RecordedRun,
+    plan: &Plan,
+    base: &TreeId,
+) -> HashMap<TaskId, EarlierChange> {
+    let RecordedRun { engine, history } = told;
     if engine.began().is_none_or(|began| began.base.tree != *base) {
         return HashMap::new();
     }
@@ -322,7 +331,7 @@ fn kept_of(repo: &Repo, told: &Told, plan: &Plan, base: &TreeId) -> HashMap<Task
         let base = &history.base(status.id)?.tree;
         Some((
             status.id.clone(),
-            Kept {
+            EarlierChange {
                 onto: base.clone(),
                 tree: base.clone(),
             },
@@ -335,7 +344,7 @@ fn kept_of(repo: &Repo, told: &Told, plan: &Plan, base: &TreeId) -> HashMap<Task
 }
 
 /// What landed and stayed on the result.
-pub(super) fn kept(repo: &Repo, engine: &Engine) -> HashMap<TaskId, Kept> {
+pub(super) fn kept(repo: &Repo, engine: &Engine) -> HashMap<TaskId, EarlierChange> {
     let stayed = engine
         .tasks()
         .filter(|status| status.landed.is_some() && status.ejected.is_none());
@@ -345,7 +354,7 @@ pub(super) fn kept(repo: &Repo, engine: &Engine) -> HashMap<TaskId, Kept> {
         let onto = repo.resolve(parents.first()?.as_str()).ok()?.tree;
         Some((
             status.id.clone(),
-            Kept {
+            EarlierChange {
                 onto,
                 tree: change.tip.tree.clone(),
             },
@@ -357,7 +366,7 @@ pub(super) fn kept(repo: &Repo, engine: &Engine) -> HashMap<TaskId, Kept> {
 fn say_what_is_kept(
     newest: &Newest,
     selected: &[TaskId],
-    kept: &HashMap<TaskId, (RunId, Kept)>,
+    kept: &HashMap<TaskId, (RunId, EarlierChange)>,
     base: &TreeId,
     terminal: &Terminal,
 ) {

@@ -7,11 +7,11 @@ use chrono::{NaiveDateTime, TimeDelta};
 use tokio::sync::watch;
 
 use super::args::{How, Run};
-use super::needs::{self, Ground};
+use super::needs::{self, NeedsContext};
 use super::result_branch::{self, look_at_branches};
-use super::session::{self, Missing, Over, Secrets, Session};
+use super::session::{self, FinishedRun, Missing, RunSession, Secrets};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, plan_file, spending};
+use super::{CommandFailure, FailureKind, Home, plan_file, spending};
 use crate::bundle::Upload;
 use crate::clock::Clock;
 use crate::engine::Engine;
@@ -24,7 +24,7 @@ use crate::journal;
 use crate::plan::{Event, Plan, Task, Work};
 use crate::report::View;
 use crate::text;
-use crate::work::Kept;
+use crate::work::EarlierChange;
 
 /// How an id begins: with the UTC second, so that ids sort by time.
 const STAMP: &str = "%Y%m%dt%H%M%Sz";
@@ -33,7 +33,7 @@ const STAMP: &str = "%Y%m%dt%H%M%Sz";
 /// differ.
 const CHANCE: usize = 3;
 
-pub(super) fn run(args: &Run, terminal: &Terminal) -> Result<u8, Failure> {
+pub(super) fn run(args: &Run, terminal: &Terminal) -> Result<u8, CommandFailure> {
     let home = Home::find()?;
     if let Some(dir) = &args.bundle {
         // Before anything is paid for.
@@ -49,7 +49,7 @@ pub(super) fn run(args: &Run, terminal: &Terminal) -> Result<u8, Failure> {
     };
     let selection = select(&read.plan, &args.tasks, Event::Manual, &mut changed)?;
     let source = plan_file::source(&home.repo, &read)?;
-    let wanted = Wanted {
+    let wanted = PlannedRun {
         run: next_run_id(&home, clock.now())?,
         scope,
         plan: Arc::new(read.plan),
@@ -83,7 +83,7 @@ pub(super) fn run(args: &Run, terminal: &Terminal) -> Result<u8, Failure> {
 }
 
 /// A run that is to be, by a person or by a forge.
-pub(super) struct Wanted {
+pub(super) struct PlannedRun {
     pub(super) home: Home,
     pub(super) run: RunId,
     pub(super) scope: Scope,
@@ -100,14 +100,18 @@ pub(super) struct Wanted {
     pub(super) yes: bool,
     pub(super) how: How,
     pub(super) missing: Missing,
-    pub(super) kept: HashMap<TaskId, Kept>,
+    pub(super) kept: HashMap<TaskId, EarlierChange>,
     /// Who is shown the run every few seconds.
     pub(super) follower: Option<watch::Sender<Option<View>>>,
 }
 
-impl Wanted {
+impl PlannedRun {
     /// Runs it to its end.
-    pub(super) fn go(self, clock: Clock, terminal: &Terminal) -> Result<Over, Failure> {
+    pub(super) fn go(
+        self,
+        clock: Clock,
+        terminal: &Terminal,
+    ) -> Result<FinishedRun, CommandFailure> {
         let spending = spending::over(spending::planned(&self.plan), &self.plan, &self.how.limits)?;
         let workers = self
             .how
@@ -157,7 +161,8 @@ impl Wanted {
             .branch_tip(&run_branch(&began.scope))
             .map_err(super::git)?;
         let left_off = result_branch::left_off(&self.home.repo, &began);
-        let ground = Ground::of_run(&self.home, &self.plan, &began.base.tree, &began.selected);
+        let ground =
+            NeedsContext::of_run(&self.home, &self.plan, &began.base.tree, &began.selected);
         let mut notes = needs::check_now(&ground, &session::shepherd(self.secrets.scrubber())?)?;
         let ready = session::get_ready(
             &self.plan,
@@ -174,7 +179,7 @@ impl Wanted {
             ask(&self.how, terminal)?;
         }
         let run_dir = self.home.store.dir(&began.run);
-        let session = Session {
+        let session = RunSession {
             engine: Engine::new(self.plan),
             history: History::default(),
             journal: run_dir.create(&self.bytes).map_err(super::store)?,
@@ -224,7 +229,7 @@ pub(super) fn new_run_id(now: Moment) -> RunId {
 }
 
 /// A new run's id that comes after those of all runs there are, even if the clock was set back.
-pub(super) fn next_run_id(home: &Home, now: Moment) -> Result<RunId, Failure> {
+pub(super) fn next_run_id(home: &Home, now: Moment) -> Result<RunId, CommandFailure> {
     let id = new_run_id(now);
     let last = home.store.runs().map_err(super::store)?.pop();
     Ok(last
@@ -271,13 +276,13 @@ pub(super) fn select(
     plan: &Plan,
     named: &[String],
     event: Event,
-    changed: &mut dyn FnMut() -> Result<Option<Vec<RepoPath>>, Failure>,
-) -> Result<Selection, Failure> {
+    changed: &mut dyn FnMut() -> Result<Option<Vec<RepoPath>>, CommandFailure>,
+) -> Result<Selection, CommandFailure> {
     if !named.is_empty() {
         return Ok(select_all(plan, self::named(plan, named)?));
     }
     let (mut selected, mut left_out) = (Vec::new(), Vec::new());
-    let mut changed = Changed {
+    let mut changed = PathsSinceBase {
         look: changed,
         known: None,
     };
@@ -293,7 +298,7 @@ pub(super) fn select(
 }
 
 /// The tasks of these names.
-pub(super) fn named(plan: &Plan, names: &[String]) -> Result<Vec<TaskId>, Failure> {
+pub(super) fn named(plan: &Plan, names: &[String]) -> Result<Vec<TaskId>, CommandFailure> {
     let ids: BTreeSet<&str> = plan.tasks.iter().map(|task| task.id.as_str()).collect();
     let id = |name: &String| name.parse().ok().filter(|_| ids.contains(name.as_str()));
     names
@@ -330,9 +335,9 @@ pub(super) fn select_all(plan: &Plan, tasks: impl IntoIterator<Item = TaskId>) -
     }
 }
 
-fn unknown_task(name: &str, plan: &Plan) -> Failure {
-    let failure = Failure::new(
-        Kind::Usage,
+fn unknown_task(name: &str, plan: &Plan) -> CommandFailure {
+    let failure = CommandFailure::new(
+        FailureKind::Usage,
         format!("there is no task `{name}` in this plan"),
     );
     let near = plan
@@ -351,7 +356,11 @@ fn unknown_task(name: &str, plan: &Plan) -> Failure {
     }
 }
 
-fn takes_part(task: &Task, event: Event, changed: &mut Changed<'_>) -> Result<bool, Failure> {
+fn takes_part(
+    task: &Task,
+    event: Event,
+    changed: &mut PathsSinceBase<'_>,
+) -> Result<bool, CommandFailure> {
     let Some(when) = &task.when else {
         return Ok(true);
     };
@@ -372,13 +381,13 @@ fn takes_part(task: &Task, event: Event, changed: &mut Changed<'_>) -> Result<bo
 }
 
 /// The paths that have changed, looked up when first asked for.
-struct Changed<'a> {
-    look: &'a mut dyn FnMut() -> Result<Option<Vec<RepoPath>>, Failure>,
+struct PathsSinceBase<'a> {
+    look: &'a mut dyn FnMut() -> Result<Option<Vec<RepoPath>>, CommandFailure>,
     known: Option<Option<Vec<RepoPath>>>,
 }
 
-impl Changed<'_> {
-    fn paths(&mut self) -> Result<Option<&Vec<RepoPath>>, Failure> {
+impl PathsSinceBase<'_> {
+    fn paths(&mut self) -> Result<Option<&Vec<RepoPath>>, CommandFailure> {
         if self.known.is_none() {
             self.known = Some((self.look)()?);
         }
@@ -393,7 +402,7 @@ fn since(home: &Home, last: &TreeId, base: &Tip) -> Option<Vec<RepoPath>> {
 }
 
 /// The base of the scope's last ready run on this machine.
-fn last_ready_base(home: &Home, scope: &Scope) -> Result<Option<TreeId>, Failure> {
+fn last_ready_base(home: &Home, scope: &Scope) -> Result<Option<TreeId>, CommandFailure> {
     for run in home.store.runs().map_err(super::store)?.iter().rev() {
         let Ok(journal) = home.store.dir(run).journal() else {
             continue;
@@ -431,7 +440,7 @@ fn prompts(plan: &Plan, began: &Began) -> usize {
 }
 
 /// The same, without those that an earlier run has done.
-fn prompts_to_pay(plan: &Plan, began: &Began, kept: &HashMap<TaskId, Kept>) -> usize {
+fn prompts_to_pay(plan: &Plan, began: &Began, kept: &HashMap<TaskId, EarlierChange>) -> usize {
     to_do(plan, began, kept)
         .filter(|task| matches!(task.work, Work::Prompt(_)))
         .count()
@@ -440,7 +449,7 @@ fn prompts_to_pay(plan: &Plan, began: &Began, kept: &HashMap<TaskId, Kept>) -> u
 fn to_do<'a>(
     plan: &'a Plan,
     began: &'a Began,
-    kept: &'a HashMap<TaskId, Kept>,
+    kept: &'a HashMap<TaskId, EarlierChange>,
 ) -> impl Iterator<Item = &'a Task> {
     let selected: BTreeSet<&TaskId> = began.selected.iter().collect();
     plan.tasks
@@ -451,7 +460,7 @@ fn to_do<'a>(
 fn say_what_will_be_spent(
     plan: &Plan,
     began: &Began,
-    kept: &HashMap<TaskId, Kept>,
+    kept: &HashMap<TaskId, EarlierChange>,
     how: &How,
     terminal: &Terminal,
 ) {
@@ -485,7 +494,7 @@ fn say_what_will_be_spent(
 }
 
 /// Asks before money is spent, where there is somebody to ask.
-fn ask(how: &How, terminal: &Terminal) -> Result<(), Failure> {
+fn ask(how: &How, terminal: &Terminal) -> Result<(), CommandFailure> {
     if how.cassette.is_some() || !terminal.can_ask() {
         return Ok(());
     }
@@ -494,9 +503,8 @@ fn ask(how: &How, terminal: &Terminal) -> Result<(), Failure> {
     let read = std::io::stdin().read_line(&mut answer);
     match answer.trim().to_ascii_lowercase().as_str() {
         "" | "y" | "yes" if read.is_ok() => Ok(()),
-        _ => {
-            Err(Failure::new(Kind::Usage, "nothing was run").hint("`--yes` goes on without asking"))
-        }
+        _ => Err(CommandFailure::new(FailureKind::Usage, "nothing was run")
+            .hint("`--yes` goes on without asking")),
     }
 }
 

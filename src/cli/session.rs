@@ -9,11 +9,12 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 
 use super::args::How;
-use super::progress::Progress;
+use super::progress::TerminalProgress;
 use super::provider::{self, Settled};
 use super::terminal::Terminal;
 use super::{
-    Failure, Home, Kind, checkout, disk, earlier, objects, result_branch, signals, writing,
+    CommandFailure, FailureKind, Home, checkout, disk, earlier, objects, result_branch, signals,
+    writing,
 };
 use crate::agent::{self, Locate};
 use crate::clock::Clock;
@@ -21,17 +22,17 @@ use crate::drive::{DriveError, drive};
 use crate::engine::Engine;
 use crate::exec::environment::Caller;
 use crate::exec::secret::{Secret, shed_secrets};
-use crate::exec::{Reach, Shepherd, probe};
-use crate::fact::{Began, Fact, Host, Limit, RunVerdict, Spending};
+use crate::exec::{NetworkReach, Shepherd, probe};
+use crate::fact::{Began, Fact, HostProcess, Limit, RunVerdict, Spending};
 use crate::gateway::{self, Budget, Gateway, Upstream};
 use crate::git::Anchor;
 use crate::history::History;
 use crate::id::{Moment, RunId, TaskId};
 use crate::plan::{BadRoomLevel, Plan, RoomLevel, Task, Work};
 use crate::report::View;
-use crate::store::{Holder, JournalFile, RunDir, ScopeLock};
+use crate::store::{JournalFile, RunDir, ScopeHolder, ScopeLock};
 use crate::text::{Advised as _, Scrubber};
-use crate::work::{AgentTools, Kept, Tools, Workshop};
+use crate::work::{AgentTools, EarlierChange, Tools, Workshop};
 
 /// The secrets that omk was started with, out of reach of its children.
 pub(super) struct Secrets(BTreeMap<String, Secret>);
@@ -40,7 +41,7 @@ impl Secrets {
     /// Takes every variable that looks like a secret, and the plan's own key, out of omk's
     /// environment. Starts omk anew where there is one, so this must come before any thread and
     /// any child.
-    pub(super) fn shed(plan: &Plan) -> Result<Self, Failure> {
+    pub(super) fn shed(plan: &Plan) -> Result<Self, CommandFailure> {
         let caller = Caller::read();
         let mut names: Vec<&str> = caller.secret_names().collect();
         if !names.contains(&plan.agent.key_env.as_str()) {
@@ -69,7 +70,7 @@ impl Secrets {
 }
 
 /// A run that is about to go on.
-pub(super) struct Session {
+pub(super) struct RunSession {
     pub(super) home: Home,
     pub(super) run_dir: RunDir,
     pub(super) engine: Engine,
@@ -84,14 +85,14 @@ pub(super) struct Session {
     pub(super) clock: Clock,
     pub(super) how: How,
     /// What an earlier run made of tasks.
-    pub(super) kept: HashMap<TaskId, Kept>,
+    pub(super) kept: HashMap<TaskId, EarlierChange>,
     /// Who is shown the run every few seconds.
     pub(super) follower: Option<watch::Sender<Option<View>>>,
     pub(super) _lock: ScopeLock,
 }
 
 /// A run that is over. Its scope is held as long as this lives.
-pub(super) struct Over {
+pub(super) struct FinishedRun {
     pub(super) home: Home,
     pub(super) run_dir: RunDir,
     pub(super) engine: Engine,
@@ -101,7 +102,7 @@ pub(super) struct Over {
     _lock: ScopeLock,
 }
 
-impl Over {
+impl FinishedRun {
     /// The run as people may see it.
     pub(super) fn view(&self) -> Option<View> {
         result_branch::shown(&self.home.repo, &self.engine, &self.history, &self.scrubber)
@@ -139,7 +140,7 @@ pub(super) fn get_ready(
     secrets: &Secrets,
     how: &How,
     missing: Missing,
-) -> Result<Option<Ready>, Failure> {
+) -> Result<Option<Ready>, CommandFailure> {
     let has_prompt = |task: &&Task| matches!(task.work, Work::Prompt(_));
     let prompts: HashSet<&TaskId> = plan
         .tasks
@@ -152,8 +153,8 @@ pub(super) fn get_ready(
     }
     let upstream = match (&how.cassette, secrets.key(plan)) {
         (Some(dir), _) if !dir.is_dir() => {
-            return Err(Failure::new(
-                Kind::Usage,
+            return Err(CommandFailure::new(
+                FailureKind::Usage,
                 format!("there is no cassette: {} is not a directory", dir.display()),
             )
             .hint("each run keeps its own in `.git/omk/runs/RUN/cassette`"));
@@ -178,7 +179,7 @@ pub(super) fn get_ready(
             (found, Missing::Install | Missing::Refuse) => found,
         }
         .map_err(|error| agent_failure(&error))?;
-        Ok::<_, Failure>((installed, provider::settle(&plan.agent, &upstream).await?))
+        Ok::<_, CommandFailure>((installed, provider::settle(&plan.agent, &upstream).await?))
     })?;
     Ok(Some(Ready {
         installed,
@@ -193,11 +194,11 @@ const AT_MOST: &str = "OMK_ROOM_AT_MOST";
 
 /// The starter of children: omk's own program. Of what they print, nothing is kept that `scrubber`
 /// knows.
-pub(super) fn shepherd(scrubber: Scrubber) -> Result<Shepherd, Failure> {
+pub(super) fn shepherd(scrubber: Scrubber) -> Result<Shepherd, CommandFailure> {
     let exe = std::env::current_exe();
     let exe = exe.map_err(|error| {
-        Failure::new(
-            Kind::Infra,
+        CommandFailure::new(
+            FailureKind::Infra,
             format!("failed to find omk's own program: {error}"),
         )
     })?;
@@ -208,8 +209,8 @@ pub(super) fn shepherd(scrubber: Scrubber) -> Result<Shepherd, Failure> {
             .to_string_lossy()
             .parse()
             .map_err(|bad: BadRoomLevel| {
-                Failure::new(
-                    Kind::Usage,
+                CommandFailure::new(
+                    FailureKind::Usage,
                     format!(
                         "the variable {AT_MOST} is `{}`: {bad}",
                         level.to_string_lossy()
@@ -222,7 +223,7 @@ pub(super) fn shepherd(scrubber: Scrubber) -> Result<Shepherd, Failure> {
 }
 
 /// omk's own cache: slots and tools.
-pub(super) fn cache_dir(caller: &Caller) -> Result<PathBuf, Failure> {
+pub(super) fn cache_dir(caller: &Caller) -> Result<PathBuf, CommandFailure> {
     let named = caller
         .text("XDG_CACHE_HOME")
         .map(PathBuf::from)
@@ -240,8 +241,8 @@ pub(super) fn cache_dir(caller: &Caller) -> Result<PathBuf, Failure> {
     };
     let cache = runner.or(named).or_else(home);
     cache.map(|cache| cache.join("omk")).ok_or_else(|| {
-        Failure::new(
-            Kind::Usage,
+        CommandFailure::new(
+            FailureKind::Usage,
             "failed to find a cache directory: neither XDG_CACHE_HOME nor HOME is set",
         )
         .hint("set one of them to a directory that can be written")
@@ -257,22 +258,22 @@ pub(super) fn workers(plan: &Plan) -> u32 {
 }
 
 /// This process on this machine.
-pub(super) fn host() -> Host {
+pub(super) fn host() -> HostProcess {
     let name = rustix::system::uname()
         .nodename()
         .to_string_lossy()
         .into_owned();
     let platform = format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH);
-    Host {
+    HostProcess {
         name,
         pid: std::process::id(),
         platform,
     }
 }
 
-pub(super) fn holder(run: &RunId, since: Moment) -> Holder {
+pub(super) fn holder(run: &RunId, since: Moment) -> ScopeHolder {
     let host = host();
-    Holder {
+    ScopeHolder {
         run: run.clone(),
         pid: host.pid,
         host: host.name,
@@ -280,9 +281,13 @@ pub(super) fn holder(run: &RunId, since: Moment) -> Holder {
     }
 }
 
-impl Session {
+impl RunSession {
     /// Drives the run from `first` to its end, and writes what it leaves.
-    pub(super) fn go(self, first: Fact, terminal: &Terminal) -> Result<Over, Failure> {
+    pub(super) fn go(
+        self,
+        first: Fact,
+        terminal: &Terminal,
+    ) -> Result<FinishedRun, CommandFailure> {
         let runtime = super::runtime::of_all_cores()?;
         let terminal = *terminal;
         let over = runtime.block_on(self.go_async(first, terminal));
@@ -292,7 +297,11 @@ impl Session {
         over
     }
 
-    async fn go_async(mut self, first: Fact, terminal: Terminal) -> Result<Over, Failure> {
+    async fn go_async(
+        mut self,
+        first: Fact,
+        terminal: Terminal,
+    ) -> Result<FinishedRun, CommandFailure> {
         let (facts, mut inbox) = unbounded_channel();
         // Before anything that takes time: `omk cancel` may ring as soon as the scope is held.
         signals::listen(facts.clone(), self.run_dir.clone(), terminal);
@@ -303,7 +312,7 @@ impl Session {
         anchor.hold(&needed, self.clock.now()).map_err(super::git)?;
         let scrubber = std::mem::replace(&mut tools.scrubber, self.secrets.scrubber());
         let pool = tools.pool.clone();
-        let progress = Progress::new(terminal, &scrubber, self.clock, self.follower.take());
+        let progress = TerminalProgress::new(terminal, &scrubber, self.clock, self.follower.take());
         let mut hands = Workshop::new(tools, facts, std::mem::take(&mut self.history), progress);
         let driven = drive(
             &mut self.engine,
@@ -354,7 +363,7 @@ impl Session {
             _lock: lock,
             ..
         } = self;
-        Ok(Over {
+        Ok(FinishedRun {
             home,
             run_dir,
             engine,
@@ -365,15 +374,15 @@ impl Session {
         })
     }
 
-    fn gave_up(&self, error: &DriveError) -> Failure {
+    fn gave_up(&self, error: &DriveError) -> CommandFailure {
         let hint = format!(
             "nothing is lost: go on with `omk resume {}` once this is mended",
             self.run_dir.run()
         );
-        Failure::to_do(Kind::Infra, error).hint(hint)
+        CommandFailure::to_do(FailureKind::Infra, error).hint(hint)
     }
 
-    async fn tools(&mut self, facts: &UnboundedSender<Fact>) -> Result<Tools, Failure> {
+    async fn tools(&mut self, facts: &UnboundedSender<Fact>) -> Result<Tools, CommandFailure> {
         let caller = checkout::caller(&self.home);
         let agent = match self.ready.take() {
             Some(ready) => Some(self.agent_tools(ready, facts).await?),
@@ -381,7 +390,7 @@ impl Session {
         };
         let shepherd = shepherd(self.secrets.scrubber())?;
         Ok(Tools {
-            level: probe(&shepherd, Reach::Open).await.level,
+            level: probe(&shepherd, NetworkReach::Open).await.level,
             repo: self.home.repo.clone(),
             anchor: Anchor::new(&self.home.repo, self.run_dir.run()),
             pool: disk::pool(&self.home, &caller)?.refusing(self.secrets.scrubber()),
@@ -402,7 +411,7 @@ impl Session {
         &self,
         ready: Ready,
         facts: &UnboundedSender<Fact>,
-    ) -> Result<AgentTools, Failure> {
+    ) -> Result<AgentTools, CommandFailure> {
         let Ready {
             installed,
             upstream,
@@ -442,7 +451,7 @@ impl Session {
             .map_err(super::failure::infra)?;
         watch_budget(&gateway, facts.clone());
         // One child that does nothing: what it gets, the agents get.
-        let room = probe(&shepherd(self.secrets.scrubber())?, Reach::Open)
+        let room = probe(&shepherd(self.secrets.scrubber())?, NetworkReach::Open)
             .await
             .level;
         Ok(AgentTools {
@@ -506,14 +515,14 @@ pub(super) async fn find_agent(
     caller: &Caller,
     cache: &std::path::Path,
     plan: &Plan,
-) -> Result<agent::Installed, Failure> {
+) -> Result<agent::Installed, CommandFailure> {
     agent::locate(shepherd, &locate(caller, cache, plan))
         .await
         .map_err(|error| agent_failure(&error))
 }
 
-pub(super) fn agent_failure(error: &agent::AgentError) -> Failure {
-    Failure::to_do(Kind::Blocked, error)
+pub(super) fn agent_failure(error: &agent::AgentError) -> CommandFailure {
+    CommandFailure::to_do(FailureKind::Blocked, error)
 }
 
 /// What finding or installing the CLI needs to know.
@@ -539,10 +548,10 @@ pub(super) fn locate(caller: &Caller, cache: &std::path::Path, plan: &Plan) -> L
     }
 }
 
-pub(super) fn no_key(plan: &Plan) -> Failure {
+pub(super) fn no_key(plan: &Plan) -> CommandFailure {
     let name = &plan.agent.key_env;
-    Failure::new(
-        Kind::Blocked,
+    CommandFailure::new(
+        FailureKind::Blocked,
         format!("there is no key for the model: the variable {name} is not set"),
     )
     .hint(provider::which_key(&plan.agent.base_url, false))

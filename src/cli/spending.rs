@@ -2,7 +2,7 @@
 //!
 //! It refuses a limit in money that cannot be kept because nobody knows what a token costs.
 
-use super::{Failure, Kind};
+use super::{CommandFailure, FailureKind};
 use crate::fact::Spending;
 use crate::plan::Plan;
 
@@ -24,11 +24,14 @@ pub(super) fn over(
     mut spending: Spending,
     plan: &Plan,
     given: &[String],
-) -> Result<Spending, Failure> {
+) -> Result<Spending, CommandFailure> {
     for text in given {
         let wrong = |what: &str| {
-            Failure::new(Kind::Usage, format!("`{text}` is not a limit: {what}"))
-                .hint("limits look like `--limits time=1h,tokens=500000,usd=2.50`")
+            CommandFailure::new(
+                FailureKind::Usage,
+                format!("`{text}` is not a limit: {what}"),
+            )
+            .hint("limits look like `--limits time=1h,tokens=500000,usd=2.50`")
         };
         let (name, value) = text
             .split_once('=')

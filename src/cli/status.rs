@@ -1,17 +1,17 @@
 //! `omk status`: where the tasks of a run stand.
 
 use super::args::Status;
-use super::resume::{Told, tell};
+use super::resume::{RecordedRun, tell};
 use super::terminal::Terminal;
-use super::{Failure, Home, result_branch};
+use super::{CommandFailure, Home, result_branch};
 use crate::record::Record;
 use crate::text::Scrubber;
 
-pub(super) fn status(args: &Status, terminal: &Terminal) -> Result<u8, Failure> {
+pub(super) fn status(args: &Status, terminal: &Terminal) -> Result<u8, CommandFailure> {
     let home = Home::find()?;
     let run_dir = home.run_dir(args.run.as_deref())?;
     let journal = run_dir.journal().map_err(super::store)?;
-    let Told { engine, history } = tell(&run_dir, &journal)?;
+    let RecordedRun { engine, history } = tell(&run_dir, &journal)?;
     if args.json {
         let owner = engine
             .began()

@@ -2,17 +2,17 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
-use super::args::When;
+use super::args::TerminalChoice;
 use crate::report::terminal::{Colour, Screen};
 
 /// Where words go.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Terminal {
-    when: When,
+    when: TerminalChoice,
 }
 
 impl Terminal {
-    pub(super) fn new(when: When) -> Self {
+    pub(super) fn new(when: TerminalChoice) -> Self {
         Self { when }
     }
 
@@ -36,10 +36,10 @@ impl Terminal {
 
     fn colour(self, is_terminal: bool) -> Colour {
         let wanted = match self.when {
-            When::Always => true,
-            When::Never => false,
+            TerminalChoice::Always => true,
+            TerminalChoice::Never => false,
             // https://no-color.org
-            When::Auto => {
+            TerminalChoice::Auto => {
                 is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
             }
         };

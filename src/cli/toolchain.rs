@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use super::needs::{Found, Ground};
+use super::needs::{NeedFinding, NeedsContext};
 use crate::exec::environment::Caller;
 use crate::plain_file;
 use crate::report::checkup::Point;
@@ -18,8 +18,9 @@ const LONGEST: u64 = 64 << 10;
 const FILES: [&str; 2] = ["rust-toolchain", "rust-toolchain.toml"];
 
 /// Looks whether it is installed.
-pub(super) fn look(ground: &Ground<'_>) -> Found {
-    point(&ground.caller, ground.home.repo.workdir()).map_or_else(Found::nothing, Found::tell)
+pub(super) fn look(ground: &NeedsContext<'_>) -> NeedFinding {
+    point(&ground.caller, ground.home.repo.workdir())
+        .map_or_else(NeedFinding::nothing, NeedFinding::tell)
 }
 
 /// `None` if the repository asks for no toolchain, or rustup is not in use.

@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::args::Verify;
-use super::resume::{self, Told};
+use super::resume::{self, RecordedRun};
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind, writing};
+use super::{CommandFailure, FailureKind, Home, writing};
 use crate::git::Repo;
 use crate::id::{CommitId, GateId, RunId, Sha256, TaskId};
 use crate::plain_file::{self, NotRead, Root};
 use crate::plan::Plan;
-use crate::proof::{self, Checked, Seen, SeenCommit, SeenPlan, Statement, Worth};
+use crate::proof::{self, Checked, ProofContext, SeenCommit, SeenPlan, Statement, Worth};
 use crate::report::reply::answer;
 use crate::store::RunDir;
 use crate::text;
@@ -30,12 +30,12 @@ const SIGN: usize = 6;
 /// The largest log or transcript that is read, in bytes: four times the largest that omk writes.
 const LOG: u64 = 256 << 20;
 
-pub(super) fn verify(args: &Verify, terminal: &Terminal) -> Result<u8, Failure> {
+pub(super) fn verify(args: &Verify, terminal: &Terminal) -> Result<u8, CommandFailure> {
     let home = Home::find()?;
     let Due { files, untold } = files(&home, &args.proofs, terminal)?;
     if files.is_empty() {
-        return Err(Failure::new(
-            Kind::NotReady,
+        return Err(CommandFailure::new(
+            FailureKind::NotReady,
             "there is nothing to check: the run has no proof",
         )
         .hint("a proof is written for every task whose change landed"));
@@ -43,7 +43,7 @@ pub(super) fn verify(args: &Verify, terminal: &Terminal) -> Result<u8, Failure> 
     let checked: Vec<(&PathBuf, Checked)> = files
         .iter()
         .map(|path| Ok((path, check(&home, path)?)))
-        .collect::<Result<_, Failure>>()?;
+        .collect::<Result<_, CommandFailure>>()?;
     terminal.print(&if args.json {
         json(&checked)?
     } else {
@@ -53,11 +53,11 @@ pub(super) fn verify(args: &Verify, terminal: &Terminal) -> Result<u8, Failure> 
     Ok(if all_ready && untold == 0 {
         0
     } else {
-        Kind::NotReady.exit_code()
+        FailureKind::NotReady.exit_code()
     })
 }
 
-fn json(checked: &[(&PathBuf, Checked)]) -> Result<String, Failure> {
+fn json(checked: &[(&PathBuf, Checked)]) -> Result<String, CommandFailure> {
     let one = |(path, checked): &(&PathBuf, Checked)| {
         serde_json::json!({
             "proof": path.display().to_string(),
@@ -165,7 +165,7 @@ struct Due {
 }
 
 /// The proofs that were named: files, or all of a run.
-fn files(home: &Home, named: &[String], terminal: &Terminal) -> Result<Due, Failure> {
+fn files(home: &Home, named: &[String], terminal: &Terminal) -> Result<Due, CommandFailure> {
     let mut all = Due::default();
     if named.is_empty() {
         all.add(&home.run_dir(None)?, terminal)?;
@@ -177,8 +177,8 @@ fn files(home: &Home, named: &[String], terminal: &Terminal) -> Result<Due, Fail
         } else if let Ok(run_dir) = home.store.find(Some(name)) {
             all.add(&run_dir, terminal)?;
         } else {
-            return Err(Failure::new(
-                Kind::Usage,
+            return Err(CommandFailure::new(
+                FailureKind::Usage,
                 format!("`{name}` is neither a file nor a run"),
             ));
         }
@@ -189,10 +189,10 @@ fn files(home: &Home, named: &[String], terminal: &Terminal) -> Result<Due, Fail
 impl Due {
     /// Adds the proofs that a run's journal says there are, not those that are left. A run that is
     /// not over has none that must be there.
-    fn add(&mut self, run_dir: &RunDir, terminal: &Terminal) -> Result<(), Failure> {
+    fn add(&mut self, run_dir: &RunDir, terminal: &Terminal) -> Result<(), CommandFailure> {
         let there = writing::proofs(run_dir);
         let journal = run_dir.journal().map_err(super::store)?;
-        let Told { engine, history } = match resume::tell(run_dir, &journal) {
+        let RecordedRun { engine, history } = match resume::tell(run_dir, &journal) {
             Ok(told) => told,
             Err(why) => {
                 let run = run_dir.run();
@@ -236,29 +236,29 @@ impl Due {
     }
 }
 
-fn check(home: &Home, path: &Path) -> Result<Checked, Failure> {
+fn check(home: &Home, path: &Path) -> Result<Checked, CommandFailure> {
     let bytes = match plain_file::read(path, PROOF) {
         Ok(bytes) => bytes,
         Err(NotRead::Missing) => return Ok(Checked::missing()),
         Err(why) => {
-            return Err(Failure::new(
-                Kind::Usage,
+            return Err(CommandFailure::new(
+                FailureKind::Usage,
                 format!("failed to read {}: {why}", path.display()),
             ));
         }
     };
     let seen = match proof::read(&bytes) {
         Ok(statement) => look(&home.repo, path.parent().and_then(Path::parent), &statement),
-        Err(_) => Seen::default(),
+        Err(_) => ProofContext::default(),
     };
     Ok(proof::check(&bytes, &seen))
 }
 
 /// What the repository and the run's directory say of the things that a statement names.
-pub(super) fn look(repo: &Repo, run_dir: Option<&Path>, statement: &Statement) -> Seen {
+pub(super) fn look(repo: &Repo, run_dir: Option<&Path>, statement: &Statement) -> ProofContext {
     let claims = &statement.predicate;
     let (logs, strange_logs) = logs(run_dir, statement);
-    Seen {
+    ProofContext {
         result: commit(repo, &claims.result.commit),
         base: commit(repo, &claims.base.commit),
         base_is_ancestor: repo
@@ -268,7 +268,7 @@ pub(super) fn look(repo: &Repo, run_dir: Option<&Path>, statement: &Statement) -
         logs,
         strange_logs,
         origins: origins(run_dir, statement),
-        ..Seen::default()
+        ..ProofContext::default()
     }
 }
 

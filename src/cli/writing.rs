@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::session::Over;
-use super::{Failure, Home, Kind, result_branch};
+use super::session::FinishedRun;
+use super::{CommandFailure, FailureKind, Home, result_branch};
 use crate::bundle;
 use crate::engine::Engine;
 use crate::history::History;
@@ -32,7 +32,7 @@ pub(super) fn write(
     history: &History,
     journal_head: &Sha256,
     scrubber: &Scrubber,
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     let observed = match (engine.began(), engine.tip()) {
         (Some(began), Some(tip)) => home
             .repo
@@ -80,17 +80,17 @@ pub(super) fn write(
 }
 
 /// That a bundle can be written to `dir` when the run is over.
-pub(super) fn may_bundle(dir: &Path) -> Result<(), Failure> {
-    bundle::is_free(dir).map_err(|error| Failure::to_do(Kind::Usage, &error))
+pub(super) fn may_bundle(dir: &Path) -> Result<(), CommandFailure> {
+    bundle::is_free(dir).map_err(|error| CommandFailure::to_do(FailureKind::Usage, &error))
 }
 
 /// Writes what another job needs of a run that is over, to `dir`.
 pub(super) fn bundle(
-    over: &Over,
+    over: &FinishedRun,
     dir: &Path,
     upload: bundle::Upload,
-) -> Result<bundle::Written, Failure> {
-    let Over {
+) -> Result<bundle::Written, CommandFailure> {
+    let FinishedRun {
         home,
         run_dir,
         engine,
@@ -102,9 +102,9 @@ pub(super) fn bundle(
         run_dir,
         engine,
         upload,
-        &bundle::Limits::default(),
+        &bundle::BundleLimits::default(),
     )
-    .map_err(|error| Failure::to_do(Kind::Infra, &error))
+    .map_err(|error| CommandFailure::to_do(FailureKind::Infra, &error))
 }
 
 /// The proofs of a run, without their second statements, by path.

@@ -1,22 +1,22 @@
 //! What a whole comment asks for, in the order in which it is done.
 
-use super::{Command, Found, Malformed};
+use super::{Command, Malformed, ParsedLine};
 use crate::id::{CommitId, TaskId};
 
 /// What a comment asks for: each thing once, a run last.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Asked {
+pub struct CommentRequest {
     /// What comes first, in the comment's order; never a run or a retry.
     pub first: Vec<Command>,
     /// What comes last.
-    pub work: Option<Work>,
+    pub work: Option<WorkRequest>,
     /// What cannot be understood, in the comment's order.
     pub malformed: Vec<Malformed>,
 }
 
 /// What is to be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Work {
+pub enum WorkRequest {
     /// As [`Command::Run`].
     Run {
         /// Tasks by id; empty = all.
@@ -33,7 +33,7 @@ pub enum Work {
     },
 }
 
-impl Work {
+impl WorkRequest {
     /// The commit that the person named.
     #[must_use]
     pub fn commit(&self) -> Option<&CommitId> {
@@ -51,7 +51,7 @@ impl Work {
     }
 }
 
-impl Asked {
+impl CommentRequest {
     /// Whether the comment says nothing to omk.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -62,19 +62,19 @@ impl Asked {
 /// Puts the commands of a comment in order. What is said twice is done once. Of two different runs
 /// or retries none is started, and the second is complained about.
 #[must_use]
-pub fn plan_of(found: Vec<Found>) -> Asked {
-    let mut asked = Asked::default();
+pub fn plan_of(found: Vec<ParsedLine>) -> CommentRequest {
+    let mut asked = CommentRequest::default();
     let mut started: Option<usize> = None;
     let mut refused = false;
-    for Found {
+    for ParsedLine {
         line,
         text,
         command,
     } in found
     {
         let work = match command {
-            Ok(Command::Run { tasks, commit }) => Work::Run { tasks, commit },
-            Ok(Command::Retry { tasks, commit }) => Work::Retry { tasks, commit },
+            Ok(Command::Run { tasks, commit }) => WorkRequest::Run { tasks, commit },
+            Ok(Command::Retry { tasks, commit }) => WorkRequest::Retry { tasks, commit },
             Ok(
                 other @ (Command::Plan
                 | Command::Status

@@ -6,7 +6,7 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
-use super::malformed::Line;
+use super::malformed::MalformedLine;
 use super::{Command, Malformed};
 use crate::id::{CommitId, TaskId};
 use crate::text::ForgeKind;
@@ -27,14 +27,14 @@ pub struct Tasks {
     disable_help_flag = true,
     disable_help_subcommand = true
 )]
-struct Spoken {
+struct Invocation {
     #[command(subcommand)]
-    command: Ask,
+    command: InvocationKind,
 }
 
 #[derive(Debug, Subcommand)]
 #[command(disable_help_flag = true)]
-enum Ask {
+enum InvocationKind {
     /// Run the plan, or some tasks of it with what they need
     #[command(disable_help_flag = true)]
     Run(Tasks),
@@ -68,7 +68,7 @@ enum Ask {
 /// What can be asked, a line each, in columns, in the words of a forge.
 #[must_use]
 pub fn help(forge: ForgeKind) -> String {
-    let grammar = Spoken::command();
+    let grammar = Invocation::command();
     let lines: Vec<(String, String)> = grammar
         .get_subcommands()
         .map(|command| (usage(command), about(command, forge)))
@@ -111,7 +111,7 @@ fn about(command: &clap::Command, forge: ForgeKind) -> String {
 
 /// The words that may follow `/omk`.
 pub(super) fn names() -> Vec<String> {
-    Spoken::command()
+    Invocation::command()
         .get_subcommands()
         .map(|command| command.get_name().to_owned())
         .collect()
@@ -119,44 +119,47 @@ pub(super) fn names() -> Vec<String> {
 
 /// `/omk approve DIGEST`, by the first word; of an unknown one nothing.
 pub(super) fn usage_of(name: &str) -> Option<String> {
-    Spoken::command().find_subcommand(name).map(usage)
+    Invocation::command().find_subcommand(name).map(usage)
 }
 
 /// What one line asks for.
 pub(super) fn parse(number: usize, text: &str) -> Result<Command, Malformed> {
-    let line = Line::of(number, text);
+    let line = MalformedLine::of(number, text);
     let words = line.words.iter().map(|word| word.text);
-    match Spoken::try_parse_from(words) {
+    match Invocation::try_parse_from(words) {
         Ok(spoken) => command(spoken.command, &line),
         Err(error) => Err(complain(&error, &line)),
     }
 }
 
-fn command(ask: Ask, line: &Line<'_>) -> Result<Command, Malformed> {
+fn command(ask: InvocationKind, line: &MalformedLine<'_>) -> Result<Command, Malformed> {
     Ok(match ask {
-        Ask::Run(named) => {
+        InvocationKind::Run(named) => {
             let (tasks, commit) = targets(&named, line)?;
             Command::Run { tasks, commit }
         }
-        Ask::Retry(named) => {
+        InvocationKind::Retry(named) => {
             let (tasks, commit) = targets(&named, line)?;
             Command::Retry { tasks, commit }
         }
-        Ask::Plan => Command::Plan,
-        Ask::Status => Command::Status,
-        Ask::Cancel => Command::Cancel,
-        Ask::Approve { digest } => Command::Approve {
+        InvocationKind::Plan => Command::Plan,
+        InvocationKind::Status => Command::Status,
+        InvocationKind::Cancel => Command::Cancel,
+        InvocationKind::Approve { digest } => Command::Approve {
             digest: digest
                 .parse()
                 .map_err(|_| line.bad_digest(line.word(&digest)))?,
         },
-        Ask::Verify => Command::Verify,
-        Ask::Help => Command::Help,
+        InvocationKind::Verify => Command::Verify,
+        InvocationKind::Help => Command::Help,
     })
 }
 
 /// Tasks, each once, and the commit among them.
-fn targets(named: &Tasks, line: &Line<'_>) -> Result<(Vec<TaskId>, Option<CommitId>), Malformed> {
+fn targets(
+    named: &Tasks,
+    line: &MalformedLine<'_>,
+) -> Result<(Vec<TaskId>, Option<CommitId>), Malformed> {
     let (mut tasks, mut commit) = (Vec::new(), None);
     for name in &named.tasks {
         if let Ok(id) = name.parse::<CommitId>() {
@@ -174,7 +177,7 @@ fn targets(named: &Tasks, line: &Line<'_>) -> Result<(Vec<TaskId>, Option<Commit
 }
 
 /// clap's finding in our own words.
-fn complain(error: &clap::Error, line: &Line<'_>) -> Malformed {
+fn complain(error: &clap::Error, line: &MalformedLine<'_>) -> Malformed {
     let Some(first) = line.words.first().copied() else {
         return line.nothing_asked();
     };

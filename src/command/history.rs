@@ -31,14 +31,14 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 /// Where the history begins; the end of the text where there is none.
 pub(super) fn start(text: &str) -> usize {
-    let mut head: Option<Head> = None;
+    let mut head: Option<LetterHead> = None;
     for (at, line) in lines(text) {
         let line = plain(line);
         if line.starts_with("-----original message-----") {
             return at;
         }
         if line.starts_with("from:") {
-            head = Some(Head {
+            head = Some(LetterHead {
                 at,
                 lines: 0,
                 fields: 0,
@@ -58,7 +58,7 @@ pub(super) fn start(text: &str) -> usize {
 }
 
 /// What may be the head of a letter.
-struct Head {
+struct LetterHead {
     at: usize,
     lines: usize,
     fields: usize,

@@ -55,15 +55,15 @@ const MOST: usize = 256;
 
 /// The open elements, and where the blocks around them began.
 #[derive(Debug, Default)]
-pub(super) struct Open {
-    elements: Vec<Element>,
+pub(super) struct OpenElements {
+    elements: Vec<HtmlElement>,
     /// How many were open when each quote, list or item that is open now began.
     blocks: Vec<usize>,
     too_many: bool,
 }
 
 #[derive(Debug)]
-struct Element {
+struct HtmlElement {
     name: String,
     /// Whether the end of a paragraph ends it.
     in_text: bool,
@@ -71,12 +71,12 @@ struct Element {
 
 /// Where a tag was found.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum TagPlace {
     Block,
     Text,
 }
 
-impl Open {
+impl OpenElements {
     pub(super) fn is_none(&self) -> bool {
         self.elements.is_empty() && !self.too_many
     }
@@ -100,15 +100,15 @@ impl Open {
 
     /// A whole block of HTML.
     pub(super) fn block(&mut self, html: &str) {
-        tags(html, |closes, name| self.tag(closes, name, Place::Block));
+        tags(html, |closes, name| self.tag(closes, name, TagPlace::Block));
     }
 
     /// A tag, or a comment, in text.
     pub(super) fn inline(&mut self, html: &str) {
-        tags(html, |closes, name| self.tag(closes, name, Place::Text));
+        tags(html, |closes, name| self.tag(closes, name, TagPlace::Text));
     }
 
-    fn tag(&mut self, closes: Closes, name: &str, place: Place) {
+    fn tag(&mut self, closes: Closes, name: &str, place: TagPlace) {
         let name = name.to_ascii_lowercase();
         if ENDLESS.contains(&name.as_str()) {
             return;
@@ -116,8 +116,8 @@ impl Open {
         match closes {
             Closes::No if self.elements.len() == MOST => self.too_many = true,
             Closes::No => {
-                let in_text = place == Place::Text && !OUTLIVE.contains(&name.as_str());
-                self.elements.push(Element { name, in_text });
+                let in_text = place == TagPlace::Text && !OUTLIVE.contains(&name.as_str());
+                self.elements.push(HtmlElement { name, in_text });
             }
             Closes::Yes => {
                 // Nothing in a quote or item can end what began outside.

@@ -8,11 +8,11 @@ use std::ops::Range;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 use super::history;
-use super::html::Open;
+use super::html::OpenElements;
 
 /// A line that speaks to omk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Spoken<'t> {
+pub(super) struct AddressedLine<'t> {
     /// Counted from 1.
     pub(super) number: usize,
     /// Without its end.
@@ -23,7 +23,7 @@ pub(super) struct Spoken<'t> {
 const NAME: &str = "/omk";
 
 /// All lines that speak to omk, in order.
-pub(super) fn spoken(body: &str) -> Vec<Spoken<'_>> {
+pub(super) fn spoken(body: &str) -> Vec<AddressedLine<'_>> {
     let candidates = candidates(body);
     if candidates.is_empty() {
         return Vec::new();
@@ -47,7 +47,7 @@ pub(super) fn spoken(body: &str) -> Vec<Spoken<'_>> {
 }
 
 /// Lines that look like it, and where their `/omk` is.
-fn candidates(body: &str) -> Vec<(usize, Spoken<'_>)> {
+fn candidates(body: &str) -> Vec<(usize, AddressedLine<'_>)> {
     let body = &body[..history::start(body)];
     let mut found = Vec::new();
     let mut quoted: Option<usize> = None;
@@ -69,7 +69,7 @@ fn candidates(body: &str) -> Vec<(usize, Spoken<'_>)> {
         if indent <= 3 && rest.chars().next().is_none_or(char::is_whitespace) {
             found.push((
                 start + indent,
-                Spoken {
+                AddressedLine {
                     number: index + 1,
                     text: text.trim_end(),
                 },
@@ -98,7 +98,7 @@ fn written(body: &str) -> Vec<Range<usize>> {
     let mut written = Vec::new();
     // Tags around the text that are not paragraphs, lists and items.
     let mut others = 0_usize;
-    let mut html = Open::default();
+    let mut html = OpenElements::default();
     for (event, range) in Parser::new_ext(body, options).into_offset_iter() {
         match event {
             Event::Start(tag) => {

@@ -4,7 +4,7 @@
 
 use super::digest;
 use super::grammar;
-use crate::plan::{Complaint, Place, nearest, quoted};
+use crate::plan::{Complaint, Position, nearest, quoted};
 use crate::text::ForgeKind;
 
 /// What the text is called in a complaint.
@@ -65,8 +65,8 @@ impl Malformed {
         complaint.render(NAME, &self.text)
     }
 
-    fn new(line: &Line<'_>, word: Word<'_>, what: String) -> Self {
-        let place = Place {
+    fn new(line: &MalformedLine<'_>, word: Word<'_>, what: String) -> Self {
+        let place = Position {
             line: line.number,
             column: word.column,
             width: word.text.chars().count().max(1),
@@ -106,14 +106,14 @@ impl Malformed {
 
     pub(super) fn too_long(number: usize, text: &str, most: usize) -> Self {
         let shown = crate::text::clip(text, super::SHOWN);
-        let line = Line::of(number, &shown);
+        let line = MalformedLine::of(number, &shown);
         let what = format!("this line is longer than {most} bytes, and was not read");
         Self::new(&line, line.head(), what).advise("name fewer tasks")
     }
 
     pub(super) fn too_many(number: usize, text: &str, more: usize, most: usize) -> Self {
         let shown = crate::text::clip(text, super::SHOWN);
-        let line = Line::of(number, &shown);
+        let line = MalformedLine::of(number, &shown);
         let what = format!(
             "a comment holds at most {most} commands; this and what follows were not read ({more} in all)"
         );
@@ -122,7 +122,7 @@ impl Malformed {
 
     /// A second run or retry.
     pub(super) fn second(number: usize, text: &str, first: usize) -> Self {
-        let line = Line::of(number, text);
+        let line = MalformedLine::of(number, text);
         let what = format!(
             "a comment starts at most one run, and line {first} asks for one already; none was started"
         );
@@ -169,14 +169,14 @@ pub(super) struct Word<'t> {
 }
 
 /// A line that begins with `/omk`, taken apart.
-pub(super) struct Line<'t> {
+pub(super) struct MalformedLine<'t> {
     number: usize,
     text: &'t str,
     /// The words behind `/omk`.
     pub(super) words: Vec<Word<'t>>,
 }
 
-impl<'t> Line<'t> {
+impl<'t> MalformedLine<'t> {
     pub(super) fn of(number: usize, text: &'t str) -> Self {
         let mut column = 1;
         let mut words = Vec::new();

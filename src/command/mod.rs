@@ -12,7 +12,7 @@ mod html;
 mod lines;
 mod malformed;
 
-pub use asked::{Asked, Work, plan_of};
+pub use asked::{CommentRequest, WorkRequest, plan_of};
 pub use digest::PlanDigest;
 pub use grammar::{Tasks, help};
 pub use malformed::Malformed;
@@ -55,7 +55,7 @@ pub enum Command {
 
 /// A line of a comment that speaks to omk.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct ParsedLine {
     /// Counted from 1.
     pub line: usize,
     /// The line without its end, clipped.
@@ -79,12 +79,12 @@ const SHOWN: usize = 400;
 /// Every line that speaks to omk, in order. Never more than 21: the last one then says that there
 /// are more. A comment of more than 1 MiB is not read.
 #[must_use]
-pub fn read(body: &str) -> Vec<Found> {
+pub fn read(body: &str) -> Vec<ParsedLine> {
     if body.len() > LARGEST {
         return Vec::new();
     }
     let lines = lines::spoken(body);
-    let mut found: Vec<Found> = lines
+    let mut found: Vec<ParsedLine> = lines
         .iter()
         .take(MOST)
         .map(|line| understand(line.number, line.text))
@@ -115,7 +115,7 @@ pub fn approvals(body: &str) -> impl Iterator<Item = PlanDigest> {
         })
 }
 
-fn understand(number: usize, text: &str) -> Found {
+fn understand(number: usize, text: &str) -> ParsedLine {
     let command = if text.len() > LONGEST_LINE {
         Err(Malformed::too_long(number, text, LONGEST_LINE))
     } else {
@@ -124,8 +124,8 @@ fn understand(number: usize, text: &str) -> Found {
     found_at(number, text, command)
 }
 
-fn found_at(line: usize, text: &str, command: Result<Command, Malformed>) -> Found {
-    Found {
+fn found_at(line: usize, text: &str, command: Result<Command, Malformed>) -> ParsedLine {
+    ParsedLine {
         line,
         text: crate::text::clip(text, SHOWN),
         command,

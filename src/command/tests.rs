@@ -8,7 +8,7 @@ fn complaint(line: &str) -> String {
     let found = read(line);
     match &found[..] {
         [
-            Found {
+            ParsedLine {
                 command: Err(malformed),
                 ..
             },
@@ -336,7 +336,7 @@ fn a_run_comes_last_and_what_is_said_twice_is_done_once() {
     );
     assert_eq!(
         asked.work,
-        Some(Work::Run {
+        Some(WorkRequest::Run {
             tasks: vec![task("api")],
             commit: None
         })

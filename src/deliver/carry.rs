@@ -7,17 +7,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::newer::{Newer, newer};
-use super::steps::{Found, Share, Steps, full, plan_delivery, proofs_ref, share};
+use super::steps::{
+    DeliveredShare, RemoteState, RemoteSteps, full, plan_delivery, proofs_ref, share,
+};
 use super::wanted::{all_open, built_on, pull_wanted};
-use super::{Delivered, Outcome, checks, look, manner, proofs};
+use super::{Delivered, RunOutcome, checks, look, manner, proofs};
 use crate::forge::{CheckWanted, Forge, ForgeError, Reaction};
 use crate::git::{GitError, Remote, Repo};
 use crate::history::run_branch;
 use crate::id::{CommitId, Moment};
 use crate::plan::Plan;
 use crate::report::dashboard::{self, Last};
-use crate::report::sticky::{self, Lost};
-use crate::report::{Instead, Placed, Pull, Trouble, check};
+use crate::report::sticky::{self, LostRun};
+use crate::report::{DeliveryObstacle, Instead, Placed, Pull, check};
 use crate::request::Request;
 use crate::text::{self, Advised as _, ForgeKind};
 use crate::trust::{Account, PullRequest};
@@ -44,7 +46,7 @@ pub(super) struct Carrier<'a> {
 
 /// What is local, and where it goes.
 #[derive(Clone)]
-pub(super) struct Ends<'a> {
+pub(super) struct Endpoints<'a> {
     pub(super) repo: &'a Repo,
     pub(super) remote: &'a Remote,
 }
@@ -78,7 +80,7 @@ impl<'a> Carrier<'a> {
             Err(error) => {
                 self.placed
                     .troubles
-                    .push(Trouble::Other(format!("failed to {error}")));
+                    .push(DeliveryObstacle::Other(format!("failed to {error}")));
                 None
             }
         }
@@ -95,7 +97,7 @@ impl<'a> Carrier<'a> {
         }
     }
 
-    pub(super) fn trouble(&mut self, trouble: Trouble) {
+    pub(super) fn trouble(&mut self, trouble: DeliveryObstacle) {
         if !self.placed.troubles.contains(&trouble) {
             self.placed.troubles.push(trouble);
         }
@@ -104,12 +106,12 @@ impl<'a> Carrier<'a> {
     /// Delivers the result, then tells about the run.
     pub(super) async fn outcome(
         mut self,
-        ends: &Ends<'_>,
+        ends: &Endpoints<'_>,
         plan: &Plan,
-        outcome: &Outcome,
+        outcome: &RunOutcome,
     ) -> Delivered {
         let mut open = None;
-        if share(plan, outcome) == Share::Nothing {
+        if share(plan, outcome) == DeliveredShare::Nothing {
             open = self.open(ends, plan, outcome).await;
         } else if let Some((steps, found)) = self.push(ends, plan, outcome).await {
             self.pulls(ends.repo, (plan, outcome), &steps).await;
@@ -148,7 +150,7 @@ impl<'a> Carrier<'a> {
     }
 
     /// Tells that nothing can be said of the run's result.
-    pub(super) async fn lost(mut self, lost: &Lost) -> Delivered {
+    pub(super) async fn lost(mut self, lost: &LostRun) -> Delivered {
         let words = sticky::lost(self.request, lost);
         let wanted = checks::lost(self.request, lost, &words, self.now);
         self.give_way().await;
@@ -166,14 +168,17 @@ impl<'a> Carrier<'a> {
                 .as_ref()
                 .map(Newer::words)
                 .into_iter()
-                .for_each(|said| self.trouble(Trouble::Other(said)));
+                .for_each(|said| self.trouble(DeliveryObstacle::Other(said)));
         }
     }
 
-    fn is_delivered(&self, steps: &Steps, plan: &Plan) -> bool {
+    fn is_delivered(&self, steps: &RemoteSteps, plan: &Plan) -> bool {
         let result = full(&run_branch(&self.request.scope));
         let pushed = self.pushed.contains(&result);
-        let refused = self.placed.troubles.contains(&Trouble::PullsNotAllowed);
+        let refused = self
+            .placed
+            .troubles
+            .contains(&DeliveryObstacle::PullsNotAllowed);
         let wants_pulls = !steps.direct && plan.deliver.form != crate::plan::DeliverAs::Branches;
         // Where the token may not open pull requests, a person can, with one click.
         pushed && (!wants_pulls || !self.placed.pulls.is_empty() || refused)
@@ -183,14 +188,14 @@ impl<'a> Carrier<'a> {
     /// could be pushed.
     async fn push(
         &mut self,
-        ends: &Ends<'_>,
+        ends: &Endpoints<'_>,
         plan: &Plan,
-        outcome: &Outcome,
-    ) -> Option<(Steps, Found)> {
+        outcome: &RunOutcome,
+    ) -> Option<(RemoteSteps, RemoteState)> {
         let proofs = match proofs::commit(ends.repo, self.request, outcome) {
             Ok(commit) => commit,
             Err(error) => {
-                self.trouble(Trouble::Other(format!(
+                self.trouble(DeliveryObstacle::Other(format!(
                     "the result goes without its proofs: omk failed to {}",
                     error.in_full()
                 )));
@@ -205,7 +210,7 @@ impl<'a> Carrier<'a> {
         for _ in 0..ROUNDS {
             let mut found = self.look(ends, plan, outcome).await?;
             if let Some(by) = look::newer(ends.repo, self.request, &found) {
-                self.trouble(Trouble::Overtaken { by });
+                self.trouble(DeliveryObstacle::Overtaken { by });
                 return None;
             }
             found.refused = std::mem::take(&mut refused);
@@ -252,12 +257,12 @@ impl<'a> Carrier<'a> {
                 }
             }
         }
-        self.trouble(Trouble::PushRefused { said });
+        self.trouble(DeliveryObstacle::PushRefused { said });
         None
     }
 
     /// The refs are where they should be.
-    fn stand(&mut self, steps: &Steps) {
+    fn stand(&mut self, steps: &RemoteSteps) {
         for trouble in &steps.troubles {
             self.trouble(trouble.clone());
         }
@@ -277,10 +282,10 @@ impl<'a> Carrier<'a> {
 
     pub(super) async fn look(
         &mut self,
-        ends: &Ends<'_>,
+        ends: &Endpoints<'_>,
         plan: &Plan,
-        outcome: &Outcome,
-    ) -> Option<Found> {
+        outcome: &RunOutcome,
+    ) -> Option<RemoteState> {
         let (repo, remote, request, form) = (
             ends.repo.clone(),
             ends.remote.clone(),
@@ -290,7 +295,7 @@ impl<'a> Carrier<'a> {
         let refs = match look::blocking(move || look::refs(&repo, &remote, form, &request)).await {
             Ok(refs) => refs,
             Err(error) => {
-                self.trouble(Trouble::PushRefused {
+                self.trouble(DeliveryObstacle::PushRefused {
                     said: error.in_full(),
                 });
                 return None;
@@ -310,7 +315,12 @@ impl<'a> Carrier<'a> {
         Some(look::found(refs, pulls))
     }
 
-    async fn pulls(&mut self, repo: &Repo, (plan, outcome): (&Plan, &Outcome), steps: &Steps) {
+    async fn pulls(
+        &mut self,
+        repo: &Repo,
+        (plan, outcome): (&Plan, &RunOutcome),
+        steps: &RemoteSteps,
+    ) {
         let starts = manner::starts(self.request.forge, self.me.as_ref());
         let opening = manner::said(
             self.request.forge,
@@ -336,7 +346,7 @@ impl<'a> Carrier<'a> {
                 }
                 Err(ForgeError::Forbidden { .. }) => {
                     self.placed.compare = manner::by_hand(self.request, &step.base, &step.head);
-                    self.trouble(Trouble::PullsNotAllowed);
+                    self.trouble(DeliveryObstacle::PullsNotAllowed);
                     return;
                 }
                 Err(other) => drop(self.heard::<()>(opening, Err(other))),
@@ -378,7 +388,9 @@ impl<'a> Carrier<'a> {
             Err(ForgeError::Forbidden { .. }) => {
                 match manner::below_checks(self.request.forge) {
                     Instead::Status => self.status(wanted).await,
-                    instead @ Instead::Nothing => self.trouble(Trouble::NoChecks { instead }),
+                    instead @ Instead::Nothing => {
+                        self.trouble(DeliveryObstacle::NoChecks { instead })
+                    }
                 }
                 false
             }
@@ -407,7 +419,7 @@ impl<'a> Carrier<'a> {
                 instead = Instead::Nothing;
             }
         }
-        self.trouble(Trouble::NoChecks { instead });
+        self.trouble(DeliveryObstacle::NoChecks { instead });
     }
 
     /// Edits the sticky comment, or the dashboard of a plan.
@@ -416,7 +428,8 @@ impl<'a> Carrier<'a> {
             return;
         }
         let Some(me) = self.me.clone() else { return };
-        let overtaken = |trouble: &Trouble| matches!(trouble, Trouble::Overtaken { .. });
+        let overtaken =
+            |trouble: &DeliveryObstacle| matches!(trouble, DeliveryObstacle::Overtaken { .. });
         let url = match &self.request.pull {
             // The comment is about the newer run.
             Some(_) if self.newer.is_some() || self.placed.troubles.iter().any(overtaken) => return,
@@ -464,9 +477,9 @@ impl<'a> Carrier<'a> {
     /// where nobody can tell.
     async fn open(
         &mut self,
-        ends: &Ends<'_>,
+        ends: &Endpoints<'_>,
         plan: &Plan,
-        outcome: &Outcome,
+        outcome: &RunOutcome,
     ) -> Option<Vec<PullRequest>> {
         if self.request.pull.is_some() {
             return None;
@@ -508,15 +521,17 @@ impl<'a> Carrier<'a> {
             undone.dedup();
             self.placed.troubles.insert(
                 0,
-                Trouble::TokenGone {
+                DeliveryObstacle::TokenGone {
                     undone: undone.join(", "),
                 },
             );
         }
-        let blocks = |trouble: &Trouble| {
+        let blocks = |trouble: &DeliveryObstacle| {
             matches!(
                 trouble,
-                Trouble::PushRefused { .. } | Trouble::TokenGone { .. } | Trouble::Foreign { .. }
+                DeliveryObstacle::PushRefused { .. }
+                    | DeliveryObstacle::TokenGone { .. }
+                    | DeliveryObstacle::Foreign { .. }
             )
         };
         Delivered {

@@ -3,11 +3,11 @@
 //!
 //! It refuses to conclude anything from what was delivered: a check tells the verdict.
 
-use crate::fact::{Level, RunVerdict};
+use crate::fact::{ItemLevel, RunVerdict};
 use crate::forge::{Annotation, AnnotationLevel, CheckState, CheckWanted, Conclusion};
 use crate::id::{CommitId, Moment};
-use crate::report::check::{self, CheckText, GateEnd, Remark};
-use crate::report::sticky::Lost;
+use crate::report::check::{self, CheckRemark, CheckText, GateEnd};
+use crate::report::sticky::LostRun;
 use crate::report::{Placed, View};
 use crate::request::{ExternalId, Request};
 
@@ -36,7 +36,7 @@ fn of_gate(end: GateEnd) -> Conclusion {
 
 /// When what a check is about began and ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Span(Moment, Option<Moment>);
+struct CheckTimes(Moment, Option<Moment>);
 
 /// The check `omk` in progress, on the pinned commit.
 #[must_use]
@@ -45,7 +45,7 @@ pub fn opened(request: &Request, now: Moment) -> CheckWanted {
         request,
         &request.base,
         CheckState::InProgress,
-        Span(now, None),
+        CheckTimes(now, None),
         check::opened(request),
     )
 }
@@ -56,19 +56,19 @@ pub(super) fn running(request: &Request, view: &View, now: Moment) -> CheckWante
         request,
         &request.base,
         CheckState::InProgress,
-        Span(now, None),
+        CheckTimes(now, None),
         check::running(request, view),
     )
 }
 
 /// The check `omk` of a run of which nothing can be believed, closed.
-pub(super) fn lost(request: &Request, lost: &Lost, words: &str, now: Moment) -> CheckWanted {
+pub(super) fn lost(request: &Request, lost: &LostRun, words: &str, now: Moment) -> CheckWanted {
     let state = CheckState::Completed(conclusion(lost.verdict()));
     wanted(
         request,
         &request.base,
         state,
-        Span(now, Some(now)),
+        CheckTimes(now, Some(now)),
         check::lost(lost.verdict(), words),
     )
 }
@@ -83,7 +83,7 @@ pub(super) fn ended(
 ) -> Vec<CheckWanted> {
     let verdict = view.verdict.unwrap_or(RunVerdict::FailedInfra);
     let state = CheckState::Completed(conclusion(verdict));
-    let span = Span(
+    let span = CheckTimes(
         view.started,
         Some(view.ended.unwrap_or(now).max(view.started)),
     );
@@ -109,7 +109,7 @@ fn wanted(
     request: &Request,
     commit: &CommitId,
     state: CheckState,
-    span: Span,
+    span: CheckTimes,
     text: CheckText,
 ) -> CheckWanted {
     CheckWanted {
@@ -127,16 +127,16 @@ fn wanted(
     }
 }
 
-fn annotation(remark: Remark) -> Annotation {
+fn annotation(remark: CheckRemark) -> Annotation {
     Annotation {
         message: remark.words(),
         path: remark.place.path,
         start_line: remark.place.line,
         end_line: remark.place.end_line,
         level: match remark.level {
-            Level::Notice => AnnotationLevel::Notice,
-            Level::Warning => AnnotationLevel::Warning,
-            Level::Error => AnnotationLevel::Failure,
+            ItemLevel::Notice => AnnotationLevel::Notice,
+            ItemLevel::Warning => AnnotationLevel::Warning,
+            ItemLevel::Error => AnnotationLevel::Failure,
         },
         title: remark.title,
     }

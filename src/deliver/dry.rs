@@ -2,25 +2,25 @@
 //!
 //! It refuses to write anything, at the forge or at the remote.
 
-use super::carry::{Carrier, Ends};
-use super::steps::{Share, plan_delivery, share};
-use super::{Delivered, Outcome, checks, proofs};
+use super::carry::{Carrier, Endpoints};
+use super::steps::{DeliveredShare, plan_delivery, share};
+use super::{Delivered, RunOutcome, checks, proofs};
 use crate::forge::{CheckState, CheckWanted};
 use crate::plan::Plan;
-use crate::report::sticky::Lost;
+use crate::report::sticky::LostRun;
 use crate::report::{Placed, sticky};
 
 impl Carrier<'_> {
     /// What [`Carrier::outcome`] would do.
     pub(super) async fn dry(
         mut self,
-        ends: &Ends<'_>,
+        ends: &Endpoints<'_>,
         plan: &Plan,
-        outcome: &Outcome,
+        outcome: &RunOutcome,
     ) -> Delivered {
         let mut would = Vec::new();
         let mut placed = Placed::default();
-        if share(plan, outcome) == Share::Nothing {
+        if share(plan, outcome) == DeliveredShare::Nothing {
             would.push("deliver nothing: only what is ready is delivered".to_owned());
         } else if let Some(found) = self.look(ends, plan, outcome).await {
             let proofs = proofs::commit(ends.repo, self.request, outcome)
@@ -63,7 +63,7 @@ impl Carrier<'_> {
     }
 
     /// What [`Carrier::lost`] would do.
-    pub(super) fn dry_lost(self, lost: &Lost) -> Delivered {
+    pub(super) fn dry_lost(self, lost: &LostRun) -> Delivered {
         let words = sticky::lost(self.request, lost);
         let would = vec![
             self.of_check(&checks::lost(self.request, lost, &words, self.now)),

@@ -6,10 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use super::Outcome;
-use super::steps::{Found, Held, full, proofs_ref};
+use super::RunOutcome;
+use super::steps::{Held, RemoteState, full, proofs_ref};
 use crate::forge::{Forge, ForgeError};
-use crate::git::{GitError, Remote, Repo, Trailers, Wanted};
+use crate::git::{FetchTarget, GitError, Remote, Repo, Trailers};
 use crate::history::{run_branch, task_branch, task_branches};
 use crate::id::{CommitId, RunId};
 use crate::plan::{DeliverAs, Plan};
@@ -43,7 +43,7 @@ pub(super) fn refs(
         .filter(strange)
         .map(|(name, _)| name.clone())
         .collect();
-    let asked: Vec<Wanted> = missing.iter().cloned().map(Wanted::Ref).collect();
+    let asked: Vec<FetchTarget> = missing.iter().cloned().map(FetchTarget::Ref).collect();
     let fetched: BTreeMap<String, CommitId> = missing
         .into_iter()
         .zip(repo.fetch(remote, &asked)?)
@@ -61,7 +61,7 @@ pub(super) fn refs(
 
 /// The run whose result is on the result's branch, where that began later than this one: its judge
 /// was faster.
-pub(super) fn newer(repo: &Repo, request: &Request, found: &Found) -> Option<RunId> {
+pub(super) fn newer(repo: &Repo, request: &Request, found: &RemoteState) -> Option<RunId> {
     let held = found
         .refs
         .get(&full(&run_branch(&request.scope)))
@@ -78,7 +78,7 @@ pub(super) async fn pulls(
     forge: &Forge,
     plan: &Plan,
     request: &Request,
-    outcome: &Outcome,
+    outcome: &RunOutcome,
     refs: &BTreeMap<String, Held>,
 ) -> Result<BTreeMap<String, Vec<PullRequest>>, ForgeError> {
     let mut branches = match plan.deliver.form {
@@ -116,8 +116,8 @@ pub(super) async fn pulls(
 pub(super) fn found(
     refs: BTreeMap<String, Held>,
     pulls: BTreeMap<String, Vec<PullRequest>>,
-) -> Found {
-    Found {
+) -> RemoteState {
+    RemoteState {
         refs,
         pulls,
         refused: BTreeMap::new(),

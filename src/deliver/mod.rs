@@ -20,8 +20,11 @@ mod wanted;
 
 pub use checks::{conclusion, opened};
 pub use definition::{of_task as task_definition, of_tasks as definitions};
-pub use progress::Progress;
-pub use steps::{Found, Held, PullStep, Share, Steps, full, plan_delivery, proofs_ref, share};
+pub use progress::ForgeProgress;
+pub use steps::{
+    DeliveredShare, Held, PullStep, RemoteState, RemoteSteps, full, plan_delivery, proofs_ref,
+    share,
+};
 
 use crate::fact::RunVerdict;
 use crate::forge::Forge;
@@ -30,14 +33,14 @@ use crate::id::{CommitId, Moment, TaskId, Tip};
 use crate::plan::Plan;
 use crate::proof::JudgedBy;
 use crate::report::View;
-use crate::report::sticky::Lost;
+use crate::report::sticky::LostRun;
 use crate::request::Request;
 use crate::text::ForgeKind;
-use carry::{Carrier, Ends};
+use carry::{Carrier, Endpoints};
 
 /// What a later job believes of a run.
 #[derive(Debug, Clone)]
-pub struct Outcome {
+pub struct RunOutcome {
     /// How the run ended: never better than what the judge said.
     pub verdict: RunVerdict,
     /// For show only, scrubbed already; its gates and verdict are those of the judge.
@@ -110,10 +113,10 @@ pub async fn deliver(
     remote: &Remote,
     plan: &Plan,
     request: &Request,
-    outcome: &Outcome,
+    outcome: &RunOutcome,
     now: Moment,
 ) -> Delivered {
-    let ends = Ends { repo, remote };
+    let ends = Endpoints { repo, remote };
     let carrier = Carrier::new(forge, request, now).await;
     if request.dry_run {
         carrier.dry(&ends, plan, outcome).await
@@ -124,7 +127,7 @@ pub async fn deliver(
 
 /// Tells about a run of which nothing can be believed: closes the check, edits the comment, reacts.
 /// Nothing is delivered.
-pub async fn tell_lost(forge: &Forge, request: &Request, lost: &Lost, now: Moment) -> Delivered {
+pub async fn tell_lost(forge: &Forge, request: &Request, lost: &LostRun, now: Moment) -> Delivered {
     let carrier = Carrier::new(forge, request, now).await;
     if request.dry_run {
         carrier.dry_lost(lost)

@@ -24,7 +24,7 @@ const EDITS: u32 = 10;
 
 /// The sticky comment and the check of a run under way.
 #[derive(Debug)]
-pub struct Progress {
+pub struct ForgeProgress {
     forge: Forge,
     request: Request,
     me: Account,
@@ -34,7 +34,7 @@ pub struct Progress {
     shown: Option<Count>,
 }
 
-impl Progress {
+impl ForgeProgress {
     /// Of a run that began just now, when the comment was written; `me` is who the token is.
     #[must_use]
     pub fn new(forge: Forge, request: Request, me: Account, now: Moment) -> Self {

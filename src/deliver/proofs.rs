@@ -3,8 +3,8 @@
 //!
 //! It refuses chance: the same run gives the same commit, however often it is delivered.
 
-use super::Outcome;
-use crate::git::{GitError, Message, Repo};
+use super::RunOutcome;
+use crate::git::{CommitMessage, GitError, Repo};
 use crate::id::CommitId;
 use crate::request::Request;
 
@@ -16,7 +16,7 @@ const PARENTS: usize = 50;
 pub(super) fn commit(
     repo: &Repo,
     request: &Request,
-    outcome: &Outcome,
+    outcome: &RunOutcome,
 ) -> Result<Option<CommitId>, GitError> {
     let Some(result) = outcome
         .result
@@ -26,7 +26,7 @@ pub(super) fn commit(
         return Ok(None);
     };
     let when = outcome.view.ended.unwrap_or(outcome.view.started);
-    let message = Message::of_run(&format!("omk: proofs of {}", request.run), &request.run);
+    let message = CommitMessage::of_run(&format!("omk: proofs of {}", request.run), &request.run);
     let alone = repo.commit_files(&outcome.proofs, &message.to_string(), when)?;
     let tree = repo.tip(&alone)?.tree;
     let mut parents = vec![result.commit.clone()];

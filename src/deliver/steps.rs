@@ -6,14 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{Outcome, definition};
+use super::{RunOutcome, definition};
 use crate::fact::RunVerdict;
 use crate::git::RefUpdate;
 use crate::history::{run_branch, task_branch, task_branches};
 use crate::id::{CommitId, GateId, TaskId};
 use crate::plan::{DeliverAs, Plan};
-use crate::proof::{Standing, standing};
-use crate::report::{Trouble, pull};
+use crate::proof::{ProofStanding, standing};
+use crate::report::{DeliveryObstacle, pull};
 use crate::request::Request;
 use crate::trust::PullRequest;
 
@@ -31,7 +31,7 @@ pub fn full(branch: &str) -> String {
 
 /// How much of a run is delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Share {
+pub enum DeliveredShare {
     /// The result, which is ready.
     All,
     /// The proven tasks of a run that is not ready.
@@ -51,7 +51,7 @@ pub struct Held {
 
 /// What was found before anything was changed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Found {
+pub struct RemoteState {
     /// Refs of the remote, by full name; those that are not here are not there.
     pub refs: BTreeMap<String, Held>,
     /// Pull requests by the branch they are from, newest first.
@@ -62,13 +62,13 @@ pub struct Found {
 
 /// What is to be done at the remote.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Steps {
+pub struct RemoteSteps {
     /// Refs to change, all or none.
     pub refs: Vec<RefUpdate>,
     /// Pull requests to open or update, once the refs are there.
     pub pulls: Vec<PullStep>,
     /// What is in the way.
-    pub troubles: Vec<Trouble>,
+    pub troubles: Vec<DeliveryObstacle>,
     /// The result is on the branch itself, so that no pull request is wanted.
     pub direct: bool,
 }
@@ -90,16 +90,16 @@ pub struct PullStep {
 
 /// How much of this run is delivered.
 #[must_use]
-pub fn share(plan: &Plan, outcome: &Outcome) -> Share {
+pub fn share(plan: &Plan, outcome: &RunOutcome) -> DeliveredShare {
     let changed = outcome
         .result
         .as_ref()
         .is_some_and(|result| result.commit != outcome.view.base.commit);
     if !changed {
-        return Share::Nothing;
+        return DeliveredShare::Nothing;
     }
     match outcome.verdict {
-        RunVerdict::Ready => Share::All,
+        RunVerdict::Ready => DeliveredShare::All,
         RunVerdict::NotReady
         | RunVerdict::NeedsMoreBudget
         | RunVerdict::BlockedOnExternal
@@ -107,7 +107,7 @@ pub fn share(plan: &Plan, outcome: &Outcome) -> Share {
         | RunVerdict::FailedInfra
             if plan.deliver.partial && is_proven(plan, outcome) =>
         {
-            Share::Partial
+            DeliveredShare::Partial
         }
         RunVerdict::NotReady
         | RunVerdict::NeedsMoreBudget
@@ -115,19 +115,19 @@ pub fn share(plan: &Plan, outcome: &Outcome) -> Share {
         | RunVerdict::BlockedOnHuman
         | RunVerdict::FailedInfra
         | RunVerdict::Neutral
-        | RunVerdict::Cancelled => Share::Nothing,
+        | RunVerdict::Cancelled => DeliveredShare::Nothing,
     }
 }
 
 /// Whether the gates that the plan requires have passed on the result that there is.
-fn is_proven(plan: &Plan, outcome: &Outcome) -> bool {
+fn is_proven(plan: &Plan, outcome: &RunOutcome) -> bool {
     let required: Vec<GateId> = plan
         .gates
         .iter()
         .filter(|gate| gate.required)
         .map(|gate| gate.id.clone())
         .collect();
-    standing(&outcome.view.gates, &required) == Standing::Proven
+    standing(&outcome.view.gates, &required) == ProofStanding::Proven
 }
 
 /// Where the result is to be merged.
@@ -143,20 +143,21 @@ pub(super) fn target(request: &Request) -> &str {
 pub fn plan_delivery(
     plan: &Plan,
     request: &Request,
-    outcome: &Outcome,
+    outcome: &RunOutcome,
     proofs: Option<&CommitId>,
-    found: &Found,
-) -> Steps {
+    found: &RemoteState,
+) -> RemoteSteps {
     let share = share(plan, outcome);
-    let (Share::All | Share::Partial, Some(result)) = (share, &outcome.result) else {
-        return Steps::default();
+    let (DeliveredShare::All | DeliveredShare::Partial, Some(result)) = (share, &outcome.result)
+    else {
+        return RemoteSteps::default();
     };
     let mut planner = Planner {
         plan,
         request,
         found,
         share,
-        steps: Steps::default(),
+        steps: RemoteSteps::default(),
     };
     planner.behind();
     let on_branch = plan.deliver.form == DeliverAs::Push && planner.onto_head(&result.commit);
@@ -187,16 +188,16 @@ pub fn plan_delivery(
 struct Planner<'a> {
     plan: &'a Plan,
     request: &'a Request,
-    found: &'a Found,
-    share: Share,
-    steps: Steps,
+    found: &'a RemoteState,
+    share: DeliveredShare,
+    steps: RemoteSteps,
 }
 
 impl Planner<'_> {
     /// Plans a ref; false where it is not to be touched.
     fn move_ref(&mut self, name: &str, to: &CommitId) -> bool {
         if let Some(said) = self.found.refused.get(name) {
-            self.steps.troubles.push(Trouble::RefRefused {
+            self.steps.troubles.push(DeliveryObstacle::RefRefused {
                 name: short(name).to_owned(),
                 said: said.clone(),
             });
@@ -205,7 +206,9 @@ impl Planner<'_> {
         let held = self.found.refs.get(name);
         if let Some(held) = held.filter(|held| !held.ours && held.commit != *to) {
             let (branch, tip) = (short(name).to_owned(), held.commit.clone());
-            self.steps.troubles.push(Trouble::Foreign { branch, tip });
+            self.steps
+                .troubles
+                .push(DeliveryObstacle::Foreign { branch, tip });
             return false;
         }
         let expected = held.map(|held| held.commit.clone());
@@ -230,11 +233,11 @@ impl Planner<'_> {
         let pushes = self.plan.deliver.form == DeliverAs::Push;
         match now {
             Some(now) if now == self.request.base || pushes => {}
-            Some(now) => self.steps.troubles.push(Trouble::Behind {
+            Some(now) => self.steps.troubles.push(DeliveryObstacle::Behind {
                 branch: pull.head.clone(),
                 now,
             }),
-            None => self.steps.troubles.push(Trouble::TargetGone {
+            None => self.steps.troubles.push(DeliveryObstacle::TargetGone {
                 branch: pull.head.clone(),
             }),
         }
@@ -251,11 +254,11 @@ impl Planner<'_> {
             let said = "it is the default branch, which omk does not push onto".to_owned();
             self.steps
                 .troubles
-                .push(Trouble::HeadRefused { branch, said });
+                .push(DeliveryObstacle::HeadRefused { branch, said });
             return false;
         }
         if let Some(said) = self.found.refused.get(&name) {
-            self.steps.troubles.push(Trouble::HeadRefused {
+            self.steps.troubles.push(DeliveryObstacle::HeadRefused {
                 branch,
                 said: said.clone(),
             });
@@ -272,7 +275,9 @@ impl Planner<'_> {
                 true
             }
             Some(now) => {
-                self.steps.troubles.push(Trouble::HeadMoved { branch, now });
+                self.steps
+                    .troubles
+                    .push(DeliveryObstacle::HeadMoved { branch, now });
                 false
             }
             // That it is gone was said.
@@ -323,7 +328,7 @@ impl Planner<'_> {
             }
         }
         if waiting > 0 {
-            self.steps.troubles.push(Trouble::Full {
+            self.steps.troubles.push(DeliveryObstacle::Full {
                 limit: self.plan.deliver.limit,
                 waiting,
             });
@@ -335,9 +340,9 @@ impl Planner<'_> {
             .steps
             .troubles
             .iter()
-            .any(|trouble| matches!(trouble, Trouble::TargetGone { .. }));
+            .any(|trouble| matches!(trouble, DeliveryObstacle::TargetGone { .. }));
         if !gone {
-            let draft = self.plan.deliver.draft || self.share == Share::Partial;
+            let draft = self.plan.deliver.draft || self.share == DeliveredShare::Partial;
             self.steps.pulls.push(PullStep {
                 head,
                 base: target(self.request).to_owned(),
@@ -365,7 +370,7 @@ impl Planner<'_> {
         let closed = !newest.open && !newest.merged && newest.body.contains(marker);
         if closed {
             let number = newest.number;
-            self.steps.troubles.push(Trouble::Closed {
+            self.steps.troubles.push(DeliveryObstacle::Closed {
                 number,
                 task: task.cloned(),
             });

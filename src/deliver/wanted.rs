@@ -2,14 +2,14 @@
 //!
 //! It refuses to look anything up.
 
-use super::Outcome;
+use super::RunOutcome;
 use super::steps::PullStep;
 use crate::forge::PullWanted;
 use crate::git::Repo;
 use crate::history::{run_branch, task_branch};
 use crate::id::TaskId;
 use crate::plan::Plan;
-use crate::report::dashboard::Open;
+use crate::report::dashboard::OpenPullRequest;
 use crate::report::pull::{self, About, PullText, Starts};
 use crate::report::{Placed, View};
 use crate::request::Request;
@@ -50,7 +50,7 @@ pub(super) fn pull_wanted(
 }
 
 /// Tasks whose commits a task's branch holds beside its own, in landing order.
-pub(super) fn built_on(repo: &Repo, outcome: &Outcome, step: &PullStep) -> Vec<TaskId> {
+pub(super) fn built_on(repo: &Repo, outcome: &RunOutcome, step: &PullStep) -> Vec<TaskId> {
     let Some(own) = &step.task else {
         return Vec::new();
     };
@@ -66,10 +66,14 @@ pub(super) fn built_on(repo: &Repo, outcome: &Outcome, step: &PullStep) -> Vec<T
 }
 
 /// The pull requests that were found, and those that were opened since.
-pub(super) fn all_open(request: &Request, placed: &Placed, found: Vec<PullRequest>) -> Vec<Open> {
+pub(super) fn all_open(
+    request: &Request,
+    placed: &Placed,
+    found: Vec<PullRequest>,
+) -> Vec<OpenPullRequest> {
     let found = found.into_iter();
-    let mut open: Vec<Open> = found
-        .map(|pull| Open {
+    let mut open: Vec<OpenPullRequest> = found
+        .map(|pull| OpenPullRequest {
             number: pull.number,
             url: pull.url,
             branch: pull.head.branch,
@@ -82,7 +86,7 @@ pub(super) fn all_open(request: &Request, placed: &Placed, found: Vec<PullReques
                 .as_ref()
                 .map(|task| task_branch(&request.scope, task));
             let branch = branch.unwrap_or_else(|| run_branch(&request.scope));
-            open.push(Open {
+            open.push(OpenPullRequest {
                 number: pull.number,
                 url: pull.url.clone(),
                 branch,

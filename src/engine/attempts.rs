@@ -6,15 +6,15 @@ use std::time::Duration;
 use super::build::narrow;
 use super::overlap::Sets;
 use super::retry::jittered_backoff;
-use super::state::{CancelReason, Landed, State, TaskState};
-use super::{Alarm, LEASE, Run};
+use super::state::{CancelReason, LandedChange, NodeState, TaskState};
+use super::{Alarm, LEASE, RunState};
 use crate::fact::{
     Change, Class, Evidence, Failure, GateOutcome, GateVerdict, Outcome, RunVerdict,
 };
 use crate::glob::Glob;
 use crate::id::{GateId, Moment, RepoPath, Tip};
 
-impl Run {
+impl RunState {
     pub(super) fn prepared(&mut self, index: u32, base: &Tip) {
         let onto_landings = self
             .landing_of_commit
@@ -22,15 +22,16 @@ impl Run {
             .map_or(0, |number| number + 1);
         let node = self.node_mut(index);
         node.onto_landings = onto_landings;
-        if let State::Claimed { expires } = node.state {
-            node.state = State::Working { expires };
+        if let NodeState::Claimed { expires } = node.state {
+            node.state = NodeState::Working { expires };
         }
     }
 
     pub(super) fn renew(&mut self, index: u32) {
         let later = self.at.after(LEASE);
         let node = self.node_mut(index);
-        let (State::Claimed { expires } | State::Working { expires }) = &mut node.state else {
+        let (NodeState::Claimed { expires } | NodeState::Working { expires }) = &mut node.state
+        else {
             return;
         };
         let earlier = std::mem::replace(expires, later);
@@ -51,7 +52,7 @@ impl Run {
         match outcome {
             Outcome::Changed(change) => {
                 self.remember_proof(index, change, evidence);
-                self.node_mut(index).state = State::Landing {
+                self.node_mut(index).state = NodeState::Landing {
                     change: Box::new(change.clone()),
                 };
                 self.landing_queue.push_back(index);
@@ -113,7 +114,8 @@ impl Run {
     pub(super) fn landed(&mut self, index: u32, tip: &Tip) {
         let number = self.landing_count();
         let node = self.node_mut(index);
-        let State::Landing { change } = std::mem::replace(&mut node.state, State::Ready) else {
+        let NodeState::Landing { change } = std::mem::replace(&mut node.state, NodeState::Ready)
+        else {
             return;
         };
         self.landing = None;
@@ -124,7 +126,7 @@ impl Run {
             .insert((number, index), &self.nodes[index as usize].sets);
         self.complete(
             index,
-            Some(Landed {
+            Some(LandedChange {
                 change: *change,
                 tip: tip.clone(),
                 number,
@@ -138,7 +140,7 @@ impl Run {
         self.release(index);
         let node = self.node(index);
         let mut touched: Vec<Glob> = Vec::new();
-        if let State::Landing { change } = &node.state
+        if let NodeState::Landing { change } = &node.state
             && node.learns_sets
         {
             touched.extend(change.paths.iter().map(Glob::literal));
@@ -220,7 +222,7 @@ impl Run {
             // Without a wait it keeps its place before those of a lower rank that want its paths.
             return self.make_ready(index);
         }
-        node.state = State::Backoff { until };
+        node.state = NodeState::Backoff { until };
         self.alarms.insert((until, Alarm::Task(index)));
     }
 
@@ -231,7 +233,7 @@ impl Run {
             .failure
             .as_ref()
             .is_some_and(|failure| failure.outlived);
-        self.end(index, State::Failed);
+        self.end(index, NodeState::Failed);
         if self.began.fail_fast {
             self.failing_fast = true;
             self.cancel_pending(&CancelReason::FailFast(self.node(index).id.clone()));
@@ -260,10 +262,10 @@ impl Run {
         self.alarms.insert((until, Alarm::ProviderPause));
     }
 
-    pub(super) fn complete(&mut self, index: u32, landed: Option<Landed>) {
+    pub(super) fn complete(&mut self, index: u32, landed: Option<LandedChange>) {
         self.end(
             index,
-            State::Completed {
+            NodeState::Completed {
                 landed: landed.map(Box::new),
             },
         );
@@ -271,7 +273,7 @@ impl Run {
 
     /// The one door to the final states, through which a task goes once: those that wait for it go
     /// on, or are cancelled in turn.
-    pub(super) fn end(&mut self, index: u32, state: State) {
+    pub(super) fn end(&mut self, index: u32, state: NodeState) {
         let mut ending = vec![(index, state)];
         while let Some((index, state)) = ending.pop() {
             let at = self.at;
@@ -282,17 +284,17 @@ impl Run {
             node.state = state;
             node.completed_at = Some(at);
             self.unfinished -= 1;
-            let failed = !matches!(self.node(index).state, State::Completed { .. });
+            let failed = !matches!(self.node(index).state, NodeState::Completed { .. });
             let id = self.node(index).id.clone();
             for position in 0..self.graph.dependents(index as usize).len() {
                 let dependent = self.graph.dependents(index as usize)[position];
                 let node = &mut self.nodes[dependent];
-                if !matches!(node.state, State::Waiting) {
+                if !matches!(node.state, NodeState::Waiting) {
                     continue;
                 }
                 if failed && !node.runs_after_failure {
                     let reason = CancelReason::Dependency(id.clone());
-                    ending.push((narrow(dependent), State::Cancelled { reason }));
+                    ending.push((narrow(dependent), NodeState::Cancelled { reason }));
                     continue;
                 }
                 node.unmet -= 1;
@@ -309,10 +311,10 @@ impl Run {
         let node = &mut self.nodes[index as usize];
         if open > 0 {
             node.unmet = open;
-            node.state = State::Waiting;
+            node.state = NodeState::Waiting;
             return;
         }
-        node.state = State::Ready;
+        node.state = NodeState::Ready;
         self.ready.insert((node.rank, index));
     }
 }

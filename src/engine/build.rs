@@ -1,14 +1,14 @@
-//! From a checked plan and the beginning of a run to a [`Run`]: dense indexes, ranks, counts of
+//! From a checked plan and the beginning of a run to a [`RunState`]: dense indexes, ranks, counts of
 //! open dependencies.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::conclude::Phase;
+use super::conclude::RunPhase;
 use super::overlap::{Index, Sets};
-use super::state::{Node, State};
-use super::{Alarm, Run};
+use super::state::{NodeState, TaskNode};
+use super::{Alarm, RunState};
 use crate::fact::{Began, Order};
 use crate::glob::Glob;
 use crate::graph::Graph;
@@ -16,7 +16,7 @@ use crate::id::{Moment, TaskId};
 use crate::plan::{OnDependencyFailure, Plan, RetryPolicy, Task, Work, WriteSet};
 
 /// The run as it stands when it has begun, before anything was ordered.
-pub(super) fn run(plan: &Plan, began: &Began, at: Moment) -> Run {
+pub(super) fn run(plan: &Plan, began: &Began, at: Moment) -> RunState {
     let all = began.selected.len() == plan.tasks.len();
     let selected: HashSet<&TaskId> = if all {
         HashSet::new()
@@ -49,7 +49,7 @@ pub(super) fn run(plan: &Plan, began: &Began, at: Moment) -> Run {
     let graph = Graph::new(tasks.len(), &edges);
     let ranks = ranks(&tasks, &graph);
     let mut common = Common::default();
-    let nodes: Vec<Node> = tasks
+    let nodes: Vec<TaskNode> = tasks
         .iter()
         .enumerate()
         .map(|(index, task)| node(task, index, &graph, ranks[index], &mut common))
@@ -57,11 +57,11 @@ pub(super) fn run(plan: &Plan, began: &Began, at: Moment) -> Run {
     let ready = nodes
         .iter()
         .enumerate()
-        .filter(|(_, node)| matches!(node.state, State::Ready));
+        .filter(|(_, node)| matches!(node.state, NodeState::Ready));
     let ready = ready
         .map(|(index, node)| (node.rank, narrow(index)))
         .collect();
-    let mut run = Run {
+    let mut run = RunState {
         began: began.clone(),
         at,
         by_id,
@@ -91,7 +91,7 @@ pub(super) fn run(plan: &Plan, began: &Began, at: Moment) -> Run {
         keeps: !plan.keep.is_empty(),
         proven: HashMap::new(),
         unfinished: u32::try_from(nodes.len()).unwrap_or(u32::MAX),
-        phase: Phase::Working,
+        phase: RunPhase::Working,
         take_outs: 0,
         result_passed: false,
         unplaced: None,
@@ -110,7 +110,7 @@ pub(super) fn run(plan: &Plan, began: &Began, at: Moment) -> Run {
     run
 }
 
-impl Run {
+impl RunState {
     /// The time limit counts from here, anew in each process that works on the run.
     pub(super) fn start_time_limit(&mut self, at: Moment) {
         if let Some(old) = self.deadline.take() {
@@ -124,9 +124,9 @@ impl Run {
     }
 }
 
-fn node(task: &Task, index: usize, graph: &Graph, rank: u32, common: &mut Common) -> Node {
+fn node(task: &Task, index: usize, graph: &Graph, rank: u32, common: &mut Common) -> TaskNode {
     let unmet = narrow(graph.dependencies(index).len());
-    Node {
+    TaskNode {
         id: task.id.clone(),
         is_agent: matches!(task.work, Work::Prompt(_)),
         gates: if matches!(task.work, Work::Prompt(_)) {
@@ -140,9 +140,9 @@ fn node(task: &Task, index: usize, graph: &Graph, rank: u32, common: &mut Common
         sets: common.sets(task),
         learns_sets: task.write_set == WriteSet::Unknown,
         state: if unmet == 0 {
-            State::Ready
+            NodeState::Ready
         } else {
-            State::Waiting
+            NodeState::Waiting
         },
         unmet,
         attempt: 0,

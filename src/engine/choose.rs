@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use super::attempts::expiry;
 use super::build::narrow;
-use super::state::{Node, State};
-use super::{Alarm, HELD, LEASE, Run};
+use super::state::{NodeState, TaskNode};
+use super::{Alarm, HELD, LEASE, RunState};
 use crate::fact::{Order, Session};
 use crate::id::TaskId;
 
-impl Run {
+impl RunState {
     /// Claims tasks until workers or candidates run out. A task held back by an overlap reserves
     /// its paths, so that lower-ranked ones that overlap it wait while others overtake.
     pub(super) fn dispatch(&mut self) {
@@ -22,7 +22,7 @@ impl Run {
             };
             let node = self.node(index);
             if node.is_agent && (self.preflight || self.provider_pause.is_some()) {
-                self.node_mut(index).state = State::Paused;
+                self.node_mut(index).state = NodeState::Paused;
                 self.paused.push(index);
                 // Others need not wait for the provider too.
                 self.unreserve(index);
@@ -36,7 +36,7 @@ impl Run {
 
     /// Of the others that hold or have reserved overlapping paths and rank higher (holders always
     /// do), the one that goes last: it is the one worth waiting for.
-    fn blocker(&self, node: &Node) -> Option<u32> {
+    fn blocker(&self, node: &TaskNode) -> Option<u32> {
         let mut last: Option<(u32, u32)> = None;
         self.held.overlapping(&node.sets, node.rank + 1, |holder| {
             last = last.max(Some(holder));
@@ -48,7 +48,7 @@ impl Run {
     fn hold_back(&mut self, index: u32, by: u32) {
         let landings = self.landing_count();
         let node = &mut self.nodes[index as usize];
-        node.state = State::Blocked { by };
+        node.state = NodeState::Blocked { by };
         node.blocked_since.get_or_insert(landings);
         if !node.reserved {
             node.reserved = true;
@@ -76,8 +76,8 @@ impl Run {
     fn wake_watchers(&mut self, index: u32) {
         for watcher in self.watchers.remove(&index).unwrap_or_default() {
             let node = &mut self.nodes[watcher as usize];
-            if matches!(node.state, State::Blocked { .. }) {
-                node.state = State::Ready;
+            if matches!(node.state, NodeState::Blocked { .. }) {
+                node.state = NodeState::Ready;
                 self.ready.insert((node.rank, watcher));
             }
         }
@@ -102,7 +102,7 @@ impl Run {
         node.was_blocked_at = node.blocked_since.take();
         node.started_at.get_or_insert(at);
         let expires = at.after(LEASE);
-        node.state = State::Claimed { expires };
+        node.state = NodeState::Claimed { expires };
         let session = if std::mem::replace(&mut node.fresh_session, false) {
             Session::New
         } else {
@@ -174,20 +174,20 @@ impl Run {
             .map(|&other| narrow(other));
         for other in dependencies.chain(node.predecessors.iter().copied()) {
             match &self.node(other).state {
-                State::Completed { landed: Some(_) } => {
+                NodeState::Completed { landed: Some(_) } => {
                     onto.insert(other);
                 }
-                State::Completed { landed: None } => onto.extend(&self.node(other).onto),
-                State::Waiting
-                | State::Ready
-                | State::Blocked { .. }
-                | State::Paused
-                | State::Backoff { .. }
-                | State::Claimed { .. }
-                | State::Working { .. }
-                | State::Landing { .. }
-                | State::Failed
-                | State::Cancelled { .. } => {}
+                NodeState::Completed { landed: None } => onto.extend(&self.node(other).onto),
+                NodeState::Waiting
+                | NodeState::Ready
+                | NodeState::Blocked { .. }
+                | NodeState::Paused
+                | NodeState::Backoff { .. }
+                | NodeState::Claimed { .. }
+                | NodeState::Working { .. }
+                | NodeState::Landing { .. }
+                | NodeState::Failed
+                | NodeState::Cancelled { .. } => {}
             }
         }
         let mut onto: Vec<u32> = onto

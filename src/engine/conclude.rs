@@ -1,7 +1,7 @@
 //! How a run ends: landing in turn, judging the result, taking out culprits, and the verdict.
 
-use super::state::{CancelReason, Ejected, State};
-use super::{Alarm, Run};
+use super::state::{CancelReason, Ejected, NodeState};
+use super::{Alarm, RunState};
 use crate::fact::{Class, Failure, GateOutcome, GateVerdict, Landing, Order, RunVerdict};
 use crate::id::{GateId, TaskId};
 
@@ -10,7 +10,7 @@ const MOST_TAKE_OUTS: u32 = 3;
 
 /// Where the run as a whole is.
 #[derive(Debug, Clone)]
-pub(super) enum Phase {
+pub(super) enum RunPhase {
     Working,
     Judging(Hunt),
     Rebuilding { without: Vec<u32>, ejected: Ejected },
@@ -28,7 +28,7 @@ pub(super) struct Hunt {
     fails: Option<(u32, Ejected)>,
 }
 
-impl Phase {
+impl RunPhase {
     pub(super) fn verdict(&self) -> Option<RunVerdict> {
         if let Self::Concluded(verdict) = self {
             Some(*verdict)
@@ -47,10 +47,10 @@ impl Phase {
     }
 }
 
-impl Run {
+impl RunState {
     /// Orders all that can be ordered now.
     pub(super) fn settle(&mut self) {
-        if matches!(self.phase, Phase::Working) {
+        if matches!(self.phase, RunPhase::Working) {
             self.dispatch();
             self.land_next();
             if self.unfinished == 0 {
@@ -124,12 +124,12 @@ impl Run {
         self.orders.push(Order::Judge {
             prefix: hunt.probing,
         });
-        self.phase = Phase::Judging(hunt);
+        self.phase = RunPhase::Judging(hunt);
     }
 
     /// The gates have spoken on a prefix of the landings.
     pub(super) fn judged(&mut self, prefix: u32, gates: &[GateOutcome]) {
-        let Phase::Judging(hunt) = &self.phase else {
+        let RunPhase::Judging(hunt) = &self.phase else {
             return;
         };
         if hunt.probing != prefix {
@@ -211,7 +211,7 @@ impl Run {
             .map(|&index| self.node(index).id.clone())
             .collect();
         self.orders.push(Order::Rebuild { without: names });
-        self.phase = Phase::Rebuilding { without, ejected };
+        self.phase = RunPhase::Rebuilding { without, ejected };
     }
 
     /// The culprit and the landed tasks that are built on it, however indirectly.
@@ -233,10 +233,10 @@ impl Run {
     /// The integration branch stands anew.
     pub(super) fn rebuilt(&mut self, landings: &[Landing], clashed: &[TaskId]) {
         // A run that ended meanwhile stays ended; whoever takes it up looks for the culprit again.
-        let Phase::Rebuilding { without, ejected } = self.phase.clone() else {
+        let RunPhase::Rebuilding { without, ejected } = self.phase.clone() else {
             return;
         };
-        self.phase = Phase::Working;
+        self.phase = RunPhase::Working;
         // What was lost was not taken out.
         self.take_outs += u32::from(
             without
@@ -278,7 +278,7 @@ impl Run {
                 .filter(|other| !node.onto.contains(other));
             let unnamed: Vec<u32> = unnamed.copied().collect();
             node.onto.extend(unnamed);
-            if let State::Completed {
+            if let NodeState::Completed {
                 landed: Some(landed),
             } = &mut node.state
             {
@@ -289,7 +289,7 @@ impl Run {
     }
 
     fn eject(&mut self, index: u32, why: Ejected) {
-        if let State::Completed {
+        if let NodeState::Completed {
             landed: Some(landed),
         } = &mut self.node_mut(index).state
         {
@@ -319,7 +319,7 @@ impl Run {
             | RunVerdict::Neutral
             | RunVerdict::Ready => verdict,
         };
-        self.phase = Phase::Concluded(verdict);
+        self.phase = RunPhase::Concluded(verdict);
         self.orders.push(Order::Conclude { verdict });
         if let Some(deadline) = self.deadline.take() {
             self.alarms.remove(&(deadline, Alarm::Deadline));
@@ -344,7 +344,7 @@ impl Run {
             (None, None) => now,
         };
         if verdict != now {
-            self.phase = Phase::Concluded(verdict);
+            self.phase = RunPhase::Concluded(verdict);
             self.orders.push(Order::Conclude { verdict });
         }
     }
@@ -354,7 +354,7 @@ impl Run {
         let failed = self
             .nodes
             .iter()
-            .filter(|node| matches!(node.state, State::Failed));
+            .filter(|node| matches!(node.state, NodeState::Failed));
         failed
             .filter_map(|node| node.failure.as_ref())
             .map(|failure| verdict_of(failure.class))
@@ -365,24 +365,24 @@ impl Run {
         if let Some(verdict) = self.worst_class() {
             return verdict;
         }
-        let unsound = |state: &State| match state {
-            State::Cancelled { reason } => match reason {
+        let unsound = |state: &NodeState| match state {
+            NodeState::Cancelled { reason } => match reason {
                 CancelReason::Dependency(_) | CancelReason::Person | CancelReason::FailFast(_) => {
                     true
                 }
             },
-            State::Completed { landed } => landed
+            NodeState::Completed { landed } => landed
                 .as_ref()
                 .is_some_and(|landed| landed.ejected.is_some()),
-            State::Waiting
-            | State::Ready
-            | State::Blocked { .. }
-            | State::Paused
-            | State::Backoff { .. }
-            | State::Claimed { .. }
-            | State::Working { .. }
-            | State::Landing { .. }
-            | State::Failed => true,
+            NodeState::Waiting
+            | NodeState::Ready
+            | NodeState::Blocked { .. }
+            | NodeState::Paused
+            | NodeState::Backoff { .. }
+            | NodeState::Claimed { .. }
+            | NodeState::Working { .. }
+            | NodeState::Landing { .. }
+            | NodeState::Failed => true,
         };
         if self.nodes.iter().any(|node| unsound(&node.state)) {
             return RunVerdict::NotReady;

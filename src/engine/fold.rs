@@ -1,9 +1,9 @@
 //! What each fact does to the run. One total `match`; what cannot have happened is refused before
 //! anything changes.
 
-use super::conclude::{Phase, verdict_of_trouble};
-use super::state::State;
-use super::{Illegal, Run};
+use super::conclude::{RunPhase, verdict_of_trouble};
+use super::state::NodeState;
+use super::{Illegal, RunState};
 use crate::fact::{Fact, Outcome, RunVerdict};
 use crate::id::TaskId;
 
@@ -54,7 +54,7 @@ fn attempt_of(fact: &Fact) -> Option<(&TaskId, u32)> {
 }
 
 /// Refuses what cannot have happened; the task that the fact is about, where it is about one.
-pub(super) fn check(run: &Run, fact: &Fact) -> Result<Option<u32>, Illegal> {
+pub(super) fn check(run: &RunState, fact: &Fact) -> Result<Option<u32>, Illegal> {
     if let Some((task, attempt)) = attempt_of(fact) {
         let index = run.index(task)?;
         let node = run.node(index);
@@ -87,20 +87,21 @@ pub(super) fn check(run: &Run, fact: &Fact) -> Result<Option<u32>, Illegal> {
             .iter()
             .try_for_each(|task| run.index(task).map(drop))
             .map(|()| None),
-        (Fact::Judged { .. }, Phase::Working | Phase::Rebuilding { .. }) => {
+        (Fact::Judged { .. }, RunPhase::Working | RunPhase::Rebuilding { .. }) => {
             wrong_phase(run.phase.as_str())
         }
-        (Fact::Rebuilt { .. }, Phase::Working | Phase::Judging(_)) => {
+        (Fact::Rebuilt { .. }, RunPhase::Working | RunPhase::Judging(_)) => {
             wrong_phase(run.phase.as_str())
         }
         (Fact::TookUp { lost, .. }, _) if lost.iter().any(|task| run.index(task).is_err()) => lost
             .iter()
             .try_for_each(|task| run.index(task).map(drop))
             .map(|()| None),
-        (Fact::Placed { .. }, Phase::Working | Phase::Judging(_) | Phase::Rebuilding { .. }) => {
-            wrong_phase(run.phase.as_str())
-        }
-        (Fact::TookUp { unblocked, .. }, Phase::Concluded(_))
+        (
+            Fact::Placed { .. },
+            RunPhase::Working | RunPhase::Judging(_) | RunPhase::Rebuilding { .. },
+        ) => wrong_phase(run.phase.as_str()),
+        (Fact::TookUp { unblocked, .. }, RunPhase::Concluded(_))
             if !(run.stopped_early || *unblocked && run.is_blocked()) =>
         {
             wrong_phase(run.phase.as_str())
@@ -110,15 +111,15 @@ pub(super) fn check(run: &Run, fact: &Fact) -> Result<Option<u32>, Illegal> {
 }
 
 /// Whether the fact is what a task in that state can bring.
-fn fits(fact: &Fact, state: &State) -> bool {
+fn fits(fact: &Fact, state: &NodeState) -> bool {
     match fact {
-        Fact::Prepared { .. } => matches!(state, State::Claimed { .. }),
+        Fact::Prepared { .. } => matches!(state, NodeState::Claimed { .. }),
         Fact::Renewed { .. } => state.lease().is_some(),
         Fact::Worked { outcome, .. } => match outcome {
-            Outcome::Changed(_) | Outcome::Unchanged => matches!(state, State::Working { .. }),
+            Outcome::Changed(_) | Outcome::Unchanged => matches!(state, NodeState::Working { .. }),
             Outcome::Failed(_) | Outcome::Interrupted => state.lease().is_some(),
         },
-        Fact::Landed { .. } | Fact::Clashed { .. } => matches!(state, State::Landing { .. }),
+        Fact::Landed { .. } | Fact::Clashed { .. } => matches!(state, NodeState::Landing { .. }),
         // Money is spent whatever became of the task meanwhile.
         Fact::Asked { .. } | Fact::Answered { .. } => true,
         Fact::Began(_)
@@ -135,12 +136,12 @@ fn fits(fact: &Fact, state: &State) -> bool {
 }
 
 /// Whether nobody holds the task any more, so that an answer comes from a revoked attempt.
-fn is_late(state: &State) -> bool {
-    state.lease().is_none() && !matches!(state, State::Landing { .. })
+fn is_late(state: &NodeState) -> bool {
+    state.lease().is_none() && !matches!(state, NodeState::Landing { .. })
 }
 
 /// Lets the fact happen. It has been checked, and found to be about that task.
-pub(super) fn apply(run: &mut Run, fact: &Fact, about: Option<u32>) {
+pub(super) fn apply(run: &mut RunState, fact: &Fact, about: Option<u32>) {
     if let (Some(index), Some((_, attempt))) = (about, attempt_of(fact)) {
         let node = run.node(index);
         if attempt == node.attempt && fits(fact, &node.state) && run.phase.verdict().is_none() {
@@ -186,7 +187,7 @@ pub(super) fn apply(run: &mut Run, fact: &Fact, about: Option<u32>) {
     }
 }
 
-impl Run {
+impl RunState {
     pub(super) fn index(&self, task: &TaskId) -> Result<u32, Illegal> {
         self.by_id
             .get(task)

@@ -3,13 +3,13 @@
 //!
 //! It refuses to count that as a failure of the task: it had done its work.
 
-use super::Run;
-use super::conclude::Phase;
-use super::state::{Ejected, State};
+use super::RunState;
+use super::conclude::RunPhase;
+use super::state::{Ejected, NodeState};
 use crate::fact::Order;
 use crate::id::TaskId;
 
-impl Run {
+impl RunState {
     /// Puts back tasks whose changes are lost, and those whose changes are built on them. What
     /// landed beside them is landed anew, unless it landed before.
     pub(super) fn lose(&mut self, lost: &[TaskId]) {
@@ -43,7 +43,7 @@ impl Run {
     /// Whether it has a change that waits to land, or that is on the result.
     fn has_change(&self, index: u32) -> bool {
         let node = self.node(index);
-        let waits = matches!(node.state, State::Landing { .. });
+        let waits = matches!(node.state, NodeState::Landing { .. });
         waits || node.landed().is_some_and(|landed| landed.ejected.is_none())
     }
 
@@ -58,7 +58,7 @@ impl Run {
         }
         self.proven.retain(|_, prover| *prover != index);
         let node = self.node_mut(index);
-        node.state = State::Waiting;
+        node.state = NodeState::Waiting;
         node.completed_at = None;
         node.fresh_session = true;
     }
@@ -87,7 +87,7 @@ impl Run {
             .map(|&index| self.node(index).id.clone())
             .collect();
         self.orders.push(Order::Rebuild { without: names });
-        self.phase = Phase::Rebuilding {
+        self.phase = RunPhase::Rebuilding {
             without,
             ejected: Ejected {
                 gate: None,

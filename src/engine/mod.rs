@@ -24,15 +24,15 @@ use std::time::Duration;
 
 pub use preflight::cannot_run;
 pub use retry::{jittered_backoff, next_backoff};
-pub use state::{CancelReason, Ejected, TaskState, TaskStatus, Waits};
+pub use state::{CancelReason, Ejected, TaskState, TaskStatus, WaitReason};
 
 use crate::fact::{Began, Fact, Order, RunVerdict};
 use crate::graph::Graph;
 use crate::id::{CommitId, GateId, Moment, TaskId, Tip, TreeId};
 use crate::plan::Plan;
-use conclude::Phase;
+use conclude::RunPhase;
 use overlap::Index;
-use state::{Node, State};
+use state::{NodeState, TaskNode};
 
 /// How long a claim holds unless it is renewed. Workers renew at a third of it.
 pub const LEASE: Duration = Duration::from_secs(300);
@@ -103,16 +103,16 @@ pub enum Illegal {
 #[derive(Debug, Clone)]
 pub struct Engine {
     plan: Arc<Plan>,
-    run: Option<Run>,
+    run: Option<RunState>,
 }
 
 /// Everything there is once the run began.
 #[derive(Debug, Clone)]
-struct Run {
+struct RunState {
     began: Began,
     began_at: Moment,
     at: Moment,
-    nodes: Vec<Node>,
+    nodes: Vec<TaskNode>,
     graph: Graph,
     by_id: HashMap<TaskId, u32>,
     required_gates: Vec<GateId>,
@@ -148,7 +148,7 @@ struct Run {
     proven: HashMap<TreeId, u32>,
 
     unfinished: u32,
-    phase: Phase,
+    phase: RunPhase,
     take_outs: u32,
     /// The required gates have passed on the present tip.
     result_passed: bool,
@@ -228,7 +228,7 @@ impl Engine {
     /// up once that is gone.
     #[must_use]
     pub fn is_blocked(&self) -> bool {
-        self.run.as_ref().is_some_and(Run::is_blocked)
+        self.run.as_ref().is_some_and(RunState::is_blocked)
     }
 
     /// Whether the run has ended, and its result's branch is not at the result.
@@ -295,16 +295,16 @@ impl Engine {
     }
 }
 
-impl Run {
-    fn node(&self, index: u32) -> &Node {
+impl RunState {
+    fn node(&self, index: u32) -> &TaskNode {
         &self.nodes[index as usize]
     }
 
-    fn node_mut(&mut self, index: u32) -> &mut Node {
+    fn node_mut(&mut self, index: u32) -> &mut TaskNode {
         &mut self.nodes[index as usize]
     }
 
-    fn status<'a>(&'a self, node: &'a Node) -> TaskStatus<'a> {
+    fn status<'a>(&'a self, node: &'a TaskNode) -> TaskStatus<'a> {
         let landed = node.landed();
         TaskStatus {
             id: &node.id,
@@ -315,12 +315,12 @@ impl Run {
             lease_expires: node.state.lease(),
             failure: node.failure.as_deref(),
             failed_gates: &node.failed_gates,
-            cancelled: if let State::Cancelled { reason } = &node.state {
+            cancelled: if let NodeState::Cancelled { reason } = &node.state {
                 Some(reason)
             } else {
                 None
             },
-            change: if let State::Landing { change } = &node.state {
+            change: if let NodeState::Landing { change } = &node.state {
                 Some(change)
             } else {
                 landed.map(|l| &l.change)
@@ -333,20 +333,20 @@ impl Run {
         }
     }
 
-    fn waits(&self, node: &Node) -> Option<Waits> {
+    fn waits(&self, node: &TaskNode) -> Option<WaitReason> {
         match &node.state {
-            State::Waiting => Some(Waits::Dependencies),
-            State::Ready => Some(Waits::Worker),
-            State::Blocked { by } => Some(Waits::Paths(self.node(*by).id.clone())),
-            State::Paused if self.preflight => Some(Waits::Preflight),
-            State::Paused => Some(Waits::Provider(self.provider_pause.unwrap_or(self.at))),
-            State::Backoff { until } => Some(Waits::Backoff(*until)),
-            State::Claimed { .. }
-            | State::Working { .. }
-            | State::Landing { .. }
-            | State::Completed { .. }
-            | State::Failed
-            | State::Cancelled { .. } => None,
+            NodeState::Waiting => Some(WaitReason::Dependencies),
+            NodeState::Ready => Some(WaitReason::Worker),
+            NodeState::Blocked { by } => Some(WaitReason::Paths(self.node(*by).id.clone())),
+            NodeState::Paused if self.preflight => Some(WaitReason::Preflight),
+            NodeState::Paused => Some(WaitReason::Provider(self.provider_pause.unwrap_or(self.at))),
+            NodeState::Backoff { until } => Some(WaitReason::Backoff(*until)),
+            NodeState::Claimed { .. }
+            | NodeState::Working { .. }
+            | NodeState::Landing { .. }
+            | NodeState::Completed { .. }
+            | NodeState::Failed
+            | NodeState::Cancelled { .. } => None,
         }
     }
 }

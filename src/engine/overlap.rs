@@ -38,31 +38,31 @@ impl Access {
 }
 
 /// An entry's order and owner: lower keys first.
-pub(super) type Holder = (u32, u32);
+pub(super) type EntryOwner = (u32, u32);
 
 /// A trie over path components; each node holds the globs whose literal prefix ends there.
 #[derive(Debug, Clone)]
 pub(super) struct Index {
-    nodes: Vec<Node>,
+    nodes: Vec<TrieNode>,
 }
 
 #[derive(Debug, Clone, Default)]
-struct Node {
+struct TrieNode {
     children: HashMap<String, usize>,
-    entries: BTreeMap<Holder, Vec<(Access, Glob)>>,
+    entries: BTreeMap<EntryOwner, Vec<(Access, Glob)>>,
 }
 
 impl Default for Index {
     fn default() -> Self {
         Self {
-            nodes: vec![Node::default()],
+            nodes: vec![TrieNode::default()],
         }
     }
 }
 
 impl Index {
     /// Adds all globs of `sets` for `holder`.
-    pub(super) fn insert(&mut self, holder: Holder, sets: &Sets) {
+    pub(super) fn insert(&mut self, holder: EntryOwner, sets: &Sets) {
         for (access, glob) in sets.accesses() {
             let node = self.node_for(glob);
             self.nodes[node]
@@ -74,7 +74,7 @@ impl Index {
     }
 
     /// Takes away what [`Index::insert`] added.
-    pub(super) fn remove(&mut self, holder: Holder, sets: &Sets) {
+    pub(super) fn remove(&mut self, holder: EntryOwner, sets: &Sets) {
         for (_, glob) in sets.accesses() {
             let node = self.node_for(glob);
             self.nodes[node].entries.remove(&holder);
@@ -88,7 +88,7 @@ impl Index {
                 Some(&child) => child,
                 None => {
                     let child = self.nodes.len();
-                    self.nodes.push(Node::default());
+                    self.nodes.push(TrieNode::default());
                     self.nodes[at].children.insert(component.clone(), child);
                     child
                 }
@@ -104,7 +104,7 @@ impl Index {
         &self,
         sets: &Sets,
         before: u32,
-        mut visit: impl FnMut(Holder) -> ControlFlow<()>,
+        mut visit: impl FnMut(EntryOwner) -> ControlFlow<()>,
     ) {
         for (access, glob) in sets.accesses() {
             let mut at = 0;
@@ -133,7 +133,7 @@ impl Index {
         access: Access,
         glob: &Glob,
         before: u32,
-        visit: &mut impl FnMut(Holder) -> ControlFlow<()>,
+        visit: &mut impl FnMut(EntryOwner) -> ControlFlow<()>,
     ) {
         for (&holder, held) in self.nodes[node].entries.range(..(before, 0)).rev() {
             let overlaps = held

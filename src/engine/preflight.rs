@@ -4,14 +4,14 @@
 //! It refuses to hold a failing base against a task: that is what tasks may be there to repair. A
 //! gate that cannot run is another matter, for nothing that an agent does there could be judged.
 
-use super::Run;
-use super::state::State;
+use super::RunState;
+use super::state::NodeState;
 use crate::fact::{Class, Failure, GateOutcome, GateVerdict};
 
 /// What a shell exits with if it cannot execute a program, or not find it.
 const NOT_RUN: [i32; 2] = [126, 127];
 
-impl Run {
+impl RunState {
     /// The gates have spoken on the base. Prompts that need one which cannot run fail; the others
     /// may start.
     pub(super) fn preflighted(&mut self, gates: &[GateOutcome], trouble: Option<&Failure>) {
@@ -19,7 +19,7 @@ impl Run {
             return;
         }
         for index in std::mem::take(&mut self.paused) {
-            if matches!(self.node(index).state, State::Paused) {
+            if matches!(self.node(index).state, NodeState::Paused) {
                 self.make_ready(index);
             }
         }

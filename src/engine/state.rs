@@ -53,7 +53,7 @@ impl TaskState {
 
 /// What a pending task waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Waits {
+pub enum WaitReason {
     /// Dependencies that are not final yet.
     Dependencies,
     /// A worker.
@@ -96,7 +96,7 @@ pub struct TaskStatus<'a> {
     /// Its public state.
     pub state: TaskState,
     /// What it waits for, where it is pending.
-    pub waits: Option<Waits>,
+    pub waits: Option<WaitReason>,
     /// The last attempt, counted from 1; 0 = never claimed.
     pub attempt: u32,
     /// Failures so far.
@@ -126,7 +126,7 @@ pub struct TaskStatus<'a> {
 
 /// Inside: data lives in the state it is true of.
 #[derive(Debug, Clone)]
-pub(super) enum State {
+pub(super) enum NodeState {
     Waiting,
     Ready,
     Blocked { by: u32 },
@@ -135,14 +135,14 @@ pub(super) enum State {
     Claimed { expires: Moment },
     Working { expires: Moment },
     Landing { change: Box<Change> },
-    Completed { landed: Option<Box<Landed>> },
+    Completed { landed: Option<Box<LandedChange>> },
     Failed,
     Cancelled { reason: CancelReason },
 }
 
 /// A completed task's change.
 #[derive(Debug, Clone)]
-pub(super) struct Landed {
+pub(super) struct LandedChange {
     pub(super) change: Change,
     pub(super) tip: Tip,
     /// Which landing of the run it was, from 0.
@@ -150,7 +150,7 @@ pub(super) struct Landed {
     pub(super) ejected: Option<Ejected>,
 }
 
-impl State {
+impl NodeState {
     pub(super) fn public(&self) -> TaskState {
         match self {
             Self::Waiting
@@ -185,7 +185,7 @@ impl State {
 
 /// A task of the run: what the plan says of it, and where it stands.
 #[derive(Debug, Clone)]
-pub(super) struct Node {
+pub(super) struct TaskNode {
     pub(super) id: TaskId,
     pub(super) is_agent: bool,
     /// The gates of a prompt; a command's need not be known beforehand.
@@ -198,7 +198,7 @@ pub(super) struct Node {
     /// The plan declares no write set: what it touched counts after a conflict.
     pub(super) learns_sets: bool,
 
-    pub(super) state: State,
+    pub(super) state: NodeState,
     /// Dependencies that are not final yet.
     pub(super) unmet: u32,
     pub(super) attempt: u32,
@@ -226,10 +226,10 @@ pub(super) struct Node {
     pub(super) completed_at: Option<Moment>,
 }
 
-impl Node {
+impl TaskNode {
     /// Its landed change, where it has one.
-    pub(super) fn landed(&self) -> Option<&Landed> {
-        if let State::Completed { landed } = &self.state {
+    pub(super) fn landed(&self) -> Option<&LandedChange> {
+        if let NodeState::Completed { landed } = &self.state {
             landed.as_deref()
         } else {
             None

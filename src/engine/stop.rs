@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::conclude::Phase;
-use super::state::{CancelReason, State};
-use super::{Alarm, DEATHS_PER_FAILURE, LEASE, Run, TaskState};
+use super::conclude::RunPhase;
+use super::state::{CancelReason, NodeState};
+use super::{Alarm, DEATHS_PER_FAILURE, LEASE, RunState, TaskState};
 use crate::fact::{Class, Failure, Order, RunVerdict, Spending};
 use crate::id::TaskId;
 
-impl Run {
+impl RunState {
     pub(super) fn woke(&mut self) {
         self.armed = None;
         while let Some(&(due, alarm)) = self.alarms.first() {
@@ -21,7 +21,7 @@ impl Run {
                 Alarm::ProviderPause => {
                     self.provider_pause = None;
                     for index in std::mem::take(&mut self.paused) {
-                        if matches!(self.node(index).state, State::Paused) {
+                        if matches!(self.node(index).state, NodeState::Paused) {
                             self.make_ready(index);
                         }
                     }
@@ -32,7 +32,7 @@ impl Run {
     }
 
     pub(super) fn task_alarm(&mut self, index: u32) {
-        if matches!(self.node(index).state, State::Backoff { .. }) {
+        if matches!(self.node(index).state, NodeState::Backoff { .. }) {
             self.make_ready(index);
         } else if self.node(index).state.lease().is_some() {
             self.order_end(index);
@@ -112,7 +112,7 @@ impl Run {
         if self.preflight {
             self.orders.push(Order::Preflight);
         }
-        self.phase = Phase::Working;
+        self.phase = RunPhase::Working;
         self.stopped_early = false;
         self.result_passed = false;
         self.unplaced = None;
@@ -147,7 +147,7 @@ impl Run {
             self.order_end(index);
             self.end_lease(index);
             self.release(index);
-        } else if matches!(self.node(index).state, State::Landing { .. }) {
+        } else if matches!(self.node(index).state, NodeState::Landing { .. }) {
             self.landing_queue.retain(|&other| other != index);
             if self.landing == Some(index) {
                 self.landing = None;
@@ -160,11 +160,11 @@ impl Run {
     pub(super) fn cancel(&mut self, index: u32, reason: CancelReason) {
         let node = &self.nodes[index as usize];
         self.ready.remove(&(node.rank, index));
-        if let State::Backoff { until } = node.state {
+        if let NodeState::Backoff { until } = node.state {
             self.alarms.remove(&(until, Alarm::Task(index)));
         }
         self.unreserve(index);
-        self.end(index, State::Cancelled { reason });
+        self.end(index, NodeState::Cancelled { reason });
     }
 
     /// Cancels all that nobody works on.

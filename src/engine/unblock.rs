@@ -7,11 +7,11 @@
 
 use super::build::narrow;
 use super::conclude::is_external;
-use super::state::{CancelReason, State};
-use super::{Alarm, Run, TaskState};
+use super::state::{CancelReason, NodeState};
+use super::{Alarm, RunState, TaskState};
 use crate::fact::RunVerdict;
 
-impl Run {
+impl RunState {
     /// Whether it has ended for a cause outside, and can go on if that is gone.
     pub(super) fn is_blocked(&self) -> bool {
         self.phase.verdict() == Some(RunVerdict::BlockedOnExternal) && self.can_be_unblocked()
@@ -25,7 +25,7 @@ impl Run {
 
     fn is_blocked_outside(&self, index: u32) -> bool {
         let node = self.node(index);
-        matches!(node.state, State::Failed)
+        matches!(node.state, NodeState::Failed)
             && node
                 .failure
                 .as_ref()
@@ -35,7 +35,7 @@ impl Run {
     /// Whether the run was to end at the first failure, and one of them is no matter of a cause
     /// outside.
     fn failed_fast_otherwise(&self) -> bool {
-        let failed = |index: &u32| matches!(self.node(*index).state, State::Failed);
+        let failed = |index: &u32| matches!(self.node(*index).state, NodeState::Failed);
         let mut failed = (0..self.node_count()).filter(failed);
         self.began.fail_fast && failed.any(|index| !self.is_blocked_outside(index))
     }
@@ -50,7 +50,7 @@ impl Run {
         for (index, _) in back.iter().enumerate().filter(|(_, back)| **back) {
             self.unfinished += 1;
             let node = &mut self.nodes[index];
-            node.state = State::Waiting;
+            node.state = NodeState::Waiting;
             node.completed_at = None;
             // What prompts need is looked at again: it may be what was missing.
             self.preflight |= node.is_agent && self.began.preflight;
@@ -65,20 +65,20 @@ impl Run {
     /// cancelled, or needs one that was taken out of the result.
     fn all_to_put_back(&self) -> Vec<bool> {
         let cancelled = |index: u32| match &self.node(index).state {
-            State::Cancelled { reason } => match reason {
+            NodeState::Cancelled { reason } => match reason {
                 CancelReason::Dependency(_) | CancelReason::FailFast(_) => true,
                 CancelReason::Person => false,
             },
-            State::Waiting
-            | State::Ready
-            | State::Blocked { .. }
-            | State::Paused
-            | State::Backoff { .. }
-            | State::Claimed { .. }
-            | State::Working { .. }
-            | State::Landing { .. }
-            | State::Completed { .. }
-            | State::Failed => false,
+            NodeState::Waiting
+            | NodeState::Ready
+            | NodeState::Blocked { .. }
+            | NodeState::Paused
+            | NodeState::Backoff { .. }
+            | NodeState::Claimed { .. }
+            | NodeState::Working { .. }
+            | NodeState::Landing { .. }
+            | NodeState::Completed { .. }
+            | NodeState::Failed => false,
         };
         let mut back: Vec<bool> = (0..self.node_count())
             .map(|index| self.is_blocked_outside(index) || cancelled(index))
@@ -110,7 +110,7 @@ impl Run {
     /// starts.
     pub(super) fn wait_again(&mut self, index: u32) {
         let node = self.node(index);
-        let waited = matches!(node.state, State::Waiting);
+        let waited = matches!(node.state, NodeState::Waiting);
         if node.state.public() != TaskState::Pending
             || !waited && self.open_dependencies(index) == 0
         {
@@ -118,7 +118,7 @@ impl Run {
         }
         // It was to run after a failure, which is none any more.
         let rank = node.rank;
-        if let State::Backoff { until } = node.state {
+        if let NodeState::Backoff { until } = node.state {
             self.alarms.remove(&(until, Alarm::Task(index)));
         }
         self.ready.remove(&(rank, index));

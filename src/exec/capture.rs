@@ -41,7 +41,7 @@ pub(super) struct Capture {
     head: Vec<u8>,
     tail: Tail,
     stderr_tail: Tail,
-    lines: Option<Lines>,
+    lines: Option<LineCutter>,
     scrubber: Scrubber,
     /// `None` once the log and the beginning are full: of the rest only the end is kept, and
     /// searched once.
@@ -82,7 +82,7 @@ impl Capture {
             head: Vec::new(),
             tail: Tail::new(TAIL),
             stderr_tail: Tail::new(STDERR_TAIL),
-            lines: lines.map(|to| Lines {
+            lines: lines.map(|to| LineCutter {
                 to,
                 line: Vec::new(),
                 too_long: false,
@@ -210,13 +210,13 @@ impl Tail {
 
 /// Cuts a stream into lines and sends them on.
 #[derive(Debug)]
-struct Lines {
+struct LineCutter {
     to: UnboundedSender<Vec<u8>>,
     line: Vec<u8>,
     too_long: bool,
 }
 
-impl Lines {
+impl LineCutter {
     fn take(&mut self, bytes: &[u8]) {
         for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
             let (text, ends) = match piece.strip_suffix(b"\n") {

@@ -37,7 +37,7 @@ mod linux {
     use rustix::io::Errno;
     use rustix::thread::CapabilitySet;
 
-    use super::super::sandbox::Reach;
+    use super::super::sandbox::NetworkReach;
     use super::{Confinement, NOT_CONFINED, PathBuf, io};
 
     /// Devices that keep nothing, terminals, and POSIX shared memory, without which Python's
@@ -85,7 +85,10 @@ mod linux {
         ///
         /// Paths that do not exist are left out, and so are those with a link in them: an earlier
         /// child may have put it there, to have the next one's rule cover the whole disk.
-        pub(in super::super) fn prepare(writable: &[PathBuf], reach: &Reach) -> Option<Self> {
+        pub(in super::super) fn prepare(
+            writable: &[PathBuf],
+            reach: &NetworkReach,
+        ) -> Option<Self> {
             if !kernel_has(USABLE) {
                 return None;
             }
@@ -94,7 +97,7 @@ mod linux {
                 .set_compatibility(CompatLevel::BestEffort)
                 .handle_access(write)
                 .and_then(|ruleset| {
-                    if *reach == Reach::Open {
+                    if *reach == NetworkReach::Open {
                         Ok(ruleset)
                     } else {
                         ruleset.handle_access(AccessNet::ConnectTcp)
@@ -105,7 +108,7 @@ mod linux {
                 .and_then(|ruleset| ruleset.add_rules(path_beneath_rules(DEVICES, write)))
                 .and_then(|ruleset| allow(ruleset, writable, write))
                 .and_then(|ruleset| {
-                    let ports = if let Reach::Doors(ports) = reach {
+                    let ports = if let NetworkReach::Doors(ports) = reach {
                         ports.as_slice()
                     } else {
                         &[]
@@ -117,7 +120,8 @@ mod linux {
                 .ok()?;
             Some(Self {
                 ruleset,
-                claimed: kernel_has(CLAIMED) && (*reach == Reach::Open || kernel_has_network()),
+                claimed: kernel_has(CLAIMED)
+                    && (*reach == NetworkReach::Open || kernel_has_network()),
             })
         }
 
@@ -228,7 +232,10 @@ pub(super) struct Confinement {
 #[cfg(not(target_os = "linux"))]
 impl Confinement {
     /// There is none here.
-    pub(super) fn prepare(_writable: &[PathBuf], _reach: &super::sandbox::Reach) -> Option<Self> {
+    pub(super) fn prepare(
+        _writable: &[PathBuf],
+        _reach: &super::sandbox::NetworkReach,
+    ) -> Option<Self> {
         None
     }
 

@@ -29,16 +29,16 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 #[derive(Clone, Default)]
 pub struct Caller {
     variables: BTreeMap<OsString, OsString>,
-    pub(super) found: Arc<Found>,
+    pub(super) found: Arc<CallerPaths>,
 }
 
 /// What the caller's variables lead to. It is looked up once, at the first child: no child can
 /// change it, all children of a run see the same, and a directory of programs holds thousands of
 /// links.
 #[derive(Default)]
-pub(super) struct Found {
+pub(super) struct CallerPaths {
     private: OnceLock<Vec<PathBuf>>,
-    tools: OnceLock<Tools>,
+    tools: OnceLock<Toolchains>,
     pub(super) installations: Mutex<HashMap<PathBuf, Vec<PathBuf>>>,
 }
 
@@ -237,7 +237,7 @@ pub fn child_env(
     for (name, paths) in &certificates {
         set(name, std::env::join_paths(paths).unwrap_or_default());
     }
-    let tools = caller.found.tools.get_or_init(|| Tools::of(caller));
+    let tools = caller.found.tools.get_or_init(|| Toolchains::of(caller));
     for (name, directory) in &tools.vars {
         set(name, directory.into());
     }
@@ -296,13 +296,13 @@ pub(super) fn is_of_the_system(path: &Path) -> bool {
 
 /// The caller's toolchains: the variables that lead to them, and what a child writes of them.
 #[derive(Default)]
-struct Tools {
+struct Toolchains {
     vars: Vec<(&'static str, PathBuf)>,
     caches: Vec<(&'static str, PathBuf)>,
     shown: Vec<PathBuf>,
 }
 
-impl Tools {
+impl Toolchains {
     fn of(caller: &Caller) -> Self {
         let mut tools = Self::default();
         tools.rust(caller);

@@ -17,7 +17,7 @@ use rustix::process::{
     wait, waitid,
 };
 
-use super::orders::{Report, Status};
+use super::orders::{ChildStatus, ShepherdReport};
 use crate::processes::ProcessStat;
 
 /// How often a flock is stopped before it is killed, so that nobody forks between being seen and
@@ -32,13 +32,13 @@ const AFTERLIFE: Duration = Duration::from_millis(100);
 pub(super) struct Flock {
     leader: Pid,
     adopts: bool,
-    state: Mutex<State>,
+    state: Mutex<FlockState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct FlockState {
     /// How the child itself ended, once it has been reaped.
-    status: Option<Status>,
+    status: Option<ChildStatus>,
     /// The child was still running when it was told to stop.
     ordered: bool,
     /// Nobody is spared any more.
@@ -50,7 +50,7 @@ struct State {
 
 /// Who is left after reaping.
 #[derive(Debug, PartialEq, Eq)]
-enum Left {
+enum Remaining {
     Some,
     Nobody,
 }
@@ -70,11 +70,11 @@ impl Flock {
     ///
     /// # Errors
     /// Where the system refuses to wait.
-    pub(super) fn await_end(&'static self) -> io::Result<Report> {
+    pub(super) fn await_end(&'static self) -> io::Result<ShepherdReport> {
         while self.await_any()? {
             let mut state = self.lock();
             let was_over = state.status.is_some();
-            if self.reap(&mut state)? == Left::Nobody {
+            if self.reap(&mut state)? == Remaining::Nobody {
                 break;
             }
             if state.ending {
@@ -99,7 +99,7 @@ impl Flock {
             .status
             .ok_or_else(|| io::Error::other("the child was reaped by somebody else"))?;
         let stragglers = u32::try_from(state.stragglers.len()).unwrap_or(u32::MAX);
-        Ok(Report::Over {
+        Ok(ShepherdReport::Over {
             status,
             ordered: state.ordered,
             stragglers,
@@ -141,15 +141,15 @@ impl Flock {
         }
     }
 
-    fn reap(&self, state: &mut State) -> io::Result<Left> {
+    fn reap(&self, state: &mut FlockState) -> io::Result<Remaining> {
         loop {
             match wait(WaitOptions::NOHANG) {
                 Ok(Some((pid, status))) if pid == self.leader => {
                     state.status = Some(translate(status))
                 }
                 Ok(Some(_)) | Err(Errno::INTR) => {}
-                Ok(None) => return Ok(Left::Some),
-                Err(Errno::CHILD) => return Ok(Left::Nobody),
+                Ok(None) => return Ok(Remaining::Some),
+                Err(Errno::CHILD) => return Ok(Remaining::Nobody),
                 Err(other) => return Err(other.into()),
             }
         }
@@ -157,7 +157,7 @@ impl Flock {
 
     /// One pass: stops all until no new ones appear, then kills them. Whoever was born in between
     /// is an orphan soon, and the death of its parent brings about the next pass.
-    fn end_all(&self, state: &mut State) {
+    fn end_all(&self, state: &mut FlockState) {
         let mut seen = BTreeSet::new();
         for _ in 0..FREEZES {
             let Ok(below) = descendants() else {
@@ -191,7 +191,7 @@ impl Flock {
         let _ = kill_process_group(self.leader, signal);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, FlockState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -201,10 +201,10 @@ fn send(pid: i32, signal: Signal) {
     let _ = Pid::from_raw(pid).map(|pid| kill_process(pid, signal));
 }
 
-fn translate(status: WaitStatus) -> Status {
+fn translate(status: WaitStatus) -> ChildStatus {
     match (status.exit_status(), status.terminating_signal()) {
-        (Some(code), _) => Status::Exited(code),
-        (None, signal) => Status::Signalled(signal.unwrap_or(0)),
+        (Some(code), _) => ChildStatus::Exited(code),
+        (None, signal) => ChildStatus::Signalled(signal.unwrap_or(0)),
     }
 }
 

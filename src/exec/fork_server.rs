@@ -32,10 +32,10 @@ const REFUSED: u8 = b'-';
 
 /// omk's side of the server.
 #[derive(Debug, Default)]
-pub(super) struct ForkServer(Mutex<State>);
+pub(super) struct ForkServer(Mutex<ServerState>);
 
 #[derive(Debug, Default)]
-enum State {
+enum ServerState {
     #[default]
     NotStarted,
     Ready(Link),
@@ -50,7 +50,7 @@ struct Link {
 }
 
 /// What the server says of one shepherd.
-enum Answer {
+enum ForkReply {
     Made(OwnedFd),
     Refused,
 }
@@ -67,21 +67,21 @@ impl ForkServer {
         patience: Duration,
     ) -> Option<OwnedFd> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*state, State::NotStarted) {
-            *state = State::Ready(Link::start(exe, patience).ok()?);
+        if matches!(*state, ServerState::NotStarted) {
+            *state = ServerState::Ready(Link::start(exe, patience).ok()?);
         }
-        let State::Ready(link) = &mut *state else {
+        let ServerState::Ready(link) = &mut *state else {
             return None;
         };
         match link.ask(files) {
-            Ok(Answer::Made(process)) => Some(process),
-            Ok(Answer::Refused) => {
-                *state = State::Useless;
+            Ok(ForkReply::Made(process)) => Some(process),
+            Ok(ForkReply::Refused) => {
+                *state = ServerState::Useless;
                 None
             }
             // Somebody ended or stopped it. The next child gets a new one.
             Err(_) => {
-                *state = State::NotStarted;
+                *state = ServerState::NotStarted;
                 None
             }
         }
@@ -108,13 +108,13 @@ impl Link {
         })
     }
 
-    fn ask(&mut self, files: [BorrowedFd<'_>; STANDARD]) -> io::Result<Answer> {
+    fn ask(&mut self, files: [BorrowedFd<'_>; STANDARD]) -> io::Result<ForkReply> {
         send(&self.socket, &[DONE], &files)?;
         let mut answer = [0];
         let (length, mut beside) = receive(self.socket.as_fd(), &mut answer)?;
         match (&answer[..length], beside.pop()) {
-            ([DONE], Some(process)) => Ok(Answer::Made(process)),
-            ([REFUSED], None) => Ok(Answer::Refused),
+            ([DONE], Some(process)) => Ok(ForkReply::Made(process)),
+            ([REFUSED], None) => Ok(ForkReply::Refused),
             _ => Err(io::ErrorKind::InvalidData.into()),
         }
     }

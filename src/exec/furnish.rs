@@ -24,8 +24,8 @@ use super::confine::open_without_links;
 use super::descriptor;
 use super::devices;
 use super::loopback::raise_loopback;
-use super::orders::{Report, line};
-use super::sandbox::{Layer, Reach, Sandbox, layers};
+use super::orders::{ShepherdReport, line};
+use super::sandbox::{Layer, NetworkReach, Sandbox, layers};
 use super::seal::{NotSealed, failed};
 
 /// Settings of the machine that are often links into what a room hides: who answers names, and whom
@@ -48,10 +48,10 @@ pub(super) const EMPTY: &CStr = c"mode=0755,size=1m";
 /// Something that is to be laid over a path.
 struct Cover {
     path: PathBuf,
-    what: Over,
+    what: Covering,
 }
 
-enum Over {
+enum Covering {
     /// A clone, or a copy.
     Tree(OwnedFd),
     EmptyDirectory,
@@ -97,7 +97,7 @@ pub(super) fn furnish(mut room: Sandbox, omk: &UnixStream) -> Result<(), NotSeal
     let mut nothing: Option<&Path> = None;
     let no_file = open_without_links(Path::new("/dev/null")).map_err(failed("open /dev/null"))?;
     for (index, cover) in covers.iter().enumerate() {
-        if !matches!(cover.what, Over::EmptyDirectory)
+        if !matches!(cover.what, Covering::EmptyDirectory)
             || holds_something(cover, &covers[index + 1..], &links)
         {
             lay(cover, &no_file)?;
@@ -121,7 +121,7 @@ pub(super) fn furnish(mut room: Sandbox, omk: &UnixStream) -> Result<(), NotSeal
     }
     let empty = covers
         .iter()
-        .filter(|cover| matches!(cover.what, Over::EmptyDirectory));
+        .filter(|cover| matches!(cover.what, Covering::EmptyDirectory));
     for path in empty
         .map(|cover| cover.path.as_path())
         .chain([Path::new("/dev")])
@@ -129,15 +129,15 @@ pub(super) fn furnish(mut room: Sandbox, omk: &UnixStream) -> Result<(), NotSeal
         set_attributes(CWD, path, 0, MOUNT_RDONLY)
             .map_err(failed(format!("make {} read-only", path.display())))?;
     }
-    if room.reach != Reach::Open {
+    if room.reach != NetworkReach::Open {
         raise_loopback().map_err(failed("bring up the room's network"))?;
     }
-    let Reach::Doors(ports) = &room.reach else {
+    let NetworkReach::Doors(ports) = &room.reach else {
         return Ok(());
     };
     for port in ports {
         let door = TcpListener::bind(("127.0.0.1", *port)).map_err(failed("listen in the room"))?;
-        let report = line(&Report::Door {}).map_err(failed("hand out the room's door"))?;
+        let report = line(&ShepherdReport::Door {}).map_err(failed("hand out the room's door"))?;
         descriptor::send(omk, &report, &[door.as_fd()])
             .map_err(failed("hand out the room's door"))?;
     }
@@ -176,7 +176,7 @@ fn covers(room: &Sandbox) -> Result<Vec<Cover>, NotSealed> {
                 let tree =
                     clone_of(&opened).map_err(failed(format!("clone {}", path.display())))?;
                 harden(&tree, 0).map_err(failed(format!("harden {}", path.display())))?;
-                Over::Tree(tree)
+                Covering::Tree(tree)
             }
             Layer::Copied => {
                 let copied = is_directory && is_ours(&opened);
@@ -185,7 +185,7 @@ fn covers(room: &Sandbox) -> Result<Vec<Cover>, NotSealed> {
                     instead.extend(borrowed);
                     covers.push(Cover {
                         path,
-                        what: Over::Tree(tree),
+                        what: Covering::Tree(tree),
                     });
                     covers.append(&mut instead);
                     continue;
@@ -194,7 +194,7 @@ fn covers(room: &Sandbox) -> Result<Vec<Cover>, NotSealed> {
                 let changes =
                     place.map(|(scratch, number)| scratch.join(Sandbox::changes_of(number)));
                 match changes.map(|changes| copy_on_write(&opened, &changes)) {
-                    Some(Ok(tree)) => Over::Tree(tree),
+                    Some(Ok(tree)) => Covering::Tree(tree),
                     // Some file systems cannot lie under a copy; then it is there to be read.
                     Some(Err(_)) | None => {
                         instead.extend(prepared(room, &path, number)?);
@@ -203,9 +203,9 @@ fn covers(room: &Sandbox) -> Result<Vec<Cover>, NotSealed> {
                 }
             }
             Layer::Shown => shown(&opened, &path)?,
-            Layer::Shared => Over::Tree(shared(&path, room.scratch.as_deref())?),
-            Layer::Hidden if is_directory => Over::EmptyDirectory,
-            Layer::Hidden => Over::EmptyFile,
+            Layer::Shared => Covering::Tree(shared(&path, room.scratch.as_deref())?),
+            Layer::Hidden if is_directory => Covering::EmptyDirectory,
+            Layer::Hidden => Covering::EmptyFile,
         };
         covers.push(Cover { path, what });
         covers.append(&mut instead);
@@ -284,10 +284,10 @@ fn prepared(room: &Sandbox, path: &Path, number: Option<usize>) -> Result<Vec<Co
     Ok(covers)
 }
 
-fn shown(opened: &OwnedFd, path: &Path) -> Result<Over, NotSealed> {
+fn shown(opened: &OwnedFd, path: &Path) -> Result<Covering, NotSealed> {
     let tree = clone_of(opened).map_err(failed(format!("clone {}", path.display())))?;
     harden(&tree, MOUNT_RDONLY).map_err(failed(format!("harden {}", path.display())))?;
-    Ok(Over::Tree(tree))
+    Ok(Covering::Tree(tree))
 }
 
 /// An empty `/tmp` or `/var/tmp`: on the disk beside HOME if there is a place, else in memory.
@@ -310,10 +310,10 @@ fn lay(cover: &Cover, no_file: &OwnedFd) -> Result<(), NotSealed> {
     let path = cover.path.as_path();
     let problem = |verb: &str| format!("{verb} {}", path.display());
     match &cover.what {
-        Over::EmptyDirectory => {
+        Covering::EmptyDirectory => {
             mount(c"omk", path, c"tmpfs", safe(), Some(EMPTY)).map_err(failed(problem("hide")))?;
         }
-        Over::EmptyFile => {
+        Covering::EmptyFile => {
             let nothing = clone_of(no_file).map_err(failed(problem("hide")))?;
             match place(&nothing, path) {
                 // A socket whose service has ended meanwhile hides itself.
@@ -321,7 +321,7 @@ fn lay(cover: &Cover, no_file: &OwnedFd) -> Result<(), NotSealed> {
                 placed => placed.map_err(failed(problem("hide")))?,
             }
         }
-        Over::Tree(tree) => {
+        Covering::Tree(tree) => {
             let is_directory = rustix::fs::fstat(tree)
                 .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
             if path.symlink_metadata().is_err() {
@@ -429,13 +429,13 @@ const MOUNT_NODEV: u64 = 4;
 /// `mount_setattr(2)`: sets attributes of a mount, with all below it if the flags say so.
 fn set_attributes(dir: BorrowedFd<'_>, path: &Path, flags: i32, attributes: u64) -> io::Result<()> {
     #[repr(C)]
-    struct Attributes {
+    struct MountAttributes {
         set: u64,
         clear: u64,
         propagation: u64,
         user_namespace: u64,
     }
-    let wanted = Attributes {
+    let wanted = MountAttributes {
         set: attributes,
         clear: 0,
         propagation: 0,
@@ -451,7 +451,7 @@ fn set_attributes(dir: BorrowedFd<'_>, path: &Path, flags: i32, attributes: u64)
             path.as_ptr(),
             flags,
             std::ptr::from_ref(&wanted),
-            size_of::<Attributes>(),
+            size_of::<MountAttributes>(),
         )
     };
     if done == 0 {

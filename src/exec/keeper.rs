@@ -17,7 +17,7 @@ use std::time::Duration;
 use rustix::process::Pid;
 
 use super::flock::Flock;
-use super::orders::{Report, Status};
+use super::orders::{ChildStatus, ShepherdReport};
 use super::shepherd::{REQUESTS, adopt_orphans, die_with, dispose};
 use super::{KEEPER, SHEPHERD_ROLE};
 
@@ -79,14 +79,16 @@ pub(super) fn keep() -> ExitCode {
         return ExitCode::FAILURE;
     };
     match tend(omk, &program, arguments.collect()) {
-        Ok(Status::Exited(code)) => ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)),
+        Ok(ChildStatus::Exited(code)) => ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)),
         // As shells say it.
-        Ok(Status::Signalled(signal)) => ExitCode::from(128 + u8::try_from(signal).unwrap_or(0)),
+        Ok(ChildStatus::Signalled(signal)) => {
+            ExitCode::from(128 + u8::try_from(signal).unwrap_or(0))
+        }
         Err(_) => ExitCode::FAILURE,
     }
 }
 
-fn tend(omk: Pid, program: &OsStr, arguments: Vec<OsString>) -> io::Result<Status> {
+fn tend(omk: Pid, program: &OsStr, arguments: Vec<OsString>) -> io::Result<ChildStatus> {
     hold_back_termination();
     ask_at_death_of(omk)?;
     let subreaper = adopt_orphans();
@@ -94,7 +96,7 @@ fn tend(omk: Pid, program: &OsStr, arguments: Vec<OsString>) -> io::Result<Statu
         Ok(child) => child,
         Err(error) => {
             complain(&error);
-            return Ok(Status::Exited(NOT_STARTED));
+            return Ok(ChildStatus::Exited(NOT_STARTED));
         }
     };
     // Only git and what it started hold these now, so omk sees their end.
@@ -108,7 +110,7 @@ fn tend(omk: Pid, program: &OsStr, arguments: Vec<OsString>) -> io::Result<Statu
         flock.stop(GRACE);
     });
     match flock.await_end()? {
-        Report::Over { status, .. } => Ok(status),
+        ShepherdReport::Over { status, .. } => Ok(status),
         _ => Err(io::ErrorKind::InvalidData.into()),
     }
 }

@@ -8,12 +8,12 @@ use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 /// A new network has a loopback that is down.
 pub(super) fn raise_loopback() -> io::Result<()> {
     #[repr(C)]
-    struct Request {
+    struct InterfaceRequest {
         name: [u8; libc::IFNAMSIZ],
         flags: libc::c_short,
         rest: [u8; 22],
     }
-    let mut request = Request {
+    let mut request = InterfaceRequest {
         name: [0; libc::IFNAMSIZ],
         flags: libc::IFF_UP as libc::c_short,
         rest: [0; 22],

@@ -60,7 +60,7 @@ use crate::text::Scrubber;
 
 pub use kernel::{kernel, umask};
 pub use probe::{Probed, copyable, probe};
-pub use sandbox::{Reach, Sandbox};
+pub use sandbox::{NetworkReach, Sandbox};
 pub use shepherd::shepherd_main;
 
 /// The first argument that makes `omk` a shepherd: `main` then calls [`shepherd_main`] and nothing
@@ -133,7 +133,7 @@ pub struct Surroundings {
     pub stop: CancellationToken,
     /// Other signs of life.
     pub pulse: Pulse,
-    /// Where the listeners of a room with [`Reach::Doors`] go, once they are there.
+    /// Where the listeners of a room with [`NetworkReach::Doors`] go, once they are there.
     pub doors: Option<mpsc::UnboundedSender<std::net::TcpListener>>,
     /// Each line of standard output as it comes, without its end; lines over 8 MiB are dropped
     /// whole. It comes as it was printed, with secrets: it may not be kept.

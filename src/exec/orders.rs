@@ -54,7 +54,7 @@ impl Orders {
 
 /// A line from the shepherd.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Report {
+pub(super) enum ShepherdReport {
     /// The child could not be started. The last line.
     Failed {
         /// What failed: "start `sh`".
@@ -95,7 +95,7 @@ pub(super) enum Report {
     /// The child and all its descendants are gone. The last line.
     Over {
         /// How the child itself ended.
-        status: Status,
+        status: ChildStatus,
         /// Whether it was still running when the order to stop came.
         ordered: bool,
         /// Descendants that had to be ended.
@@ -107,7 +107,7 @@ pub(super) enum Report {
 
 /// How a child ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Status {
+pub(super) enum ChildStatus {
     /// With that code.
     Exited(i32),
     /// By that signal.

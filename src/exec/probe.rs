@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Child, Ended, ExecError, Program, Reach, Sandbox, Shepherd, Surroundings};
+use super::{Child, Ended, ExecError, NetworkReach, Program, Sandbox, Shepherd, Surroundings};
 use crate::plan::RoomLevel;
 
 /// How long the probe may take. It does nothing, but machines are not idle.
@@ -60,7 +60,7 @@ pub async fn copyable(shepherd: &Shepherd, directories: Vec<PathBuf>, scratch: &
 }
 
 /// Starts a child that does nothing and reaches that much, and looks at its room.
-pub async fn probe(shepherd: &Shepherd, reach: Reach) -> Probed {
+pub async fn probe(shepherd: &Shepherd, reach: NetworkReach) -> Probed {
     let none = |why: String| Probed {
         level: RoomLevel::None,
         why_not: Some(why),

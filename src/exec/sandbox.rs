@@ -32,7 +32,7 @@ pub struct Sandbox {
     /// removes it.
     pub scratch: Option<PathBuf>,
     /// What it reaches on the network.
-    pub reach: Reach,
+    pub reach: NetworkReach,
     /// The least level that is accepted; below it the child is not started.
     pub least: RoomLevel,
     /// The best level that is tried.
@@ -70,7 +70,7 @@ impl Default for Sandbox {
             shown: paths(),
             hidden: paths(),
             scratch: None,
-            reach: Reach::Open,
+            reach: NetworkReach::Open,
             least: RoomLevel::None,
             most: RoomLevel::Sealed,
         }
@@ -79,7 +79,7 @@ impl Default for Sandbox {
 
 /// What a child reaches on the network.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Reach {
+pub enum NetworkReach {
     /// The machine's network.
     #[default]
     Open,

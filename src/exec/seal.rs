@@ -16,8 +16,8 @@ use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions};
 
 use super::furnish::furnish;
-use super::orders::{Report, say};
-use super::sandbox::{Reach, Sandbox};
+use super::orders::{ShepherdReport, say};
+use super::sandbox::{NetworkReach, Sandbox};
 
 /// What the namespaces of a room keep apart: who somebody is, what is where, who else is there,
 /// System V memory, and the machine's name.
@@ -65,7 +65,7 @@ pub(super) fn enter(room: &Sandbox, omk: &UnixStream) -> Result<(), NotSealed> {
     let pipe = || std::io::pipe().map_err(failed("make a pipe"));
     let (mut maps_written, mut write_maps) = pipe()?;
     let (mut outcome, mut tell) = pipe()?;
-    let network = if room.reach == Reach::Open {
+    let network = if room.reach == NetworkReach::Open {
         0
     } else {
         libc::CLONE_NEWNET
@@ -103,7 +103,7 @@ pub(super) fn enter(room: &Sandbox, omk: &UnixStream) -> Result<(), NotSealed> {
                 // If omk is gone, nobody has to know.
                 let _ = say(
                     omk,
-                    &Report::Room {
+                    &ShepherdReport::Room {
                         first: first.as_raw_pid(),
                     },
                 );

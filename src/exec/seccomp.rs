@@ -35,7 +35,7 @@ const OURS: u32 = 0xC000_00B7;
 const OTHER_NUMBERS: u32 = 0x4000_0000;
 
 /// A call to refuse, if one of the tests holds; without tests, always.
-struct Refused {
+struct RefusedCall {
     call: libc::c_long,
     errno: i32,
     tests: &'static [Test],
@@ -105,8 +105,8 @@ const OTHER_REQUESTS: &[Test] = &[
     },
 ];
 
-const fn always(call: libc::c_long, errno: i32) -> Refused {
-    Refused {
+const fn always(call: libc::c_long, errno: i32) -> RefusedCall {
+    RefusedCall {
         call,
         errno,
         tests: &[],
@@ -167,43 +167,43 @@ const FAMILIES: &[Test] = &[
 ];
 
 /// What is refused. `ENOSYS` stands where programs know how to do without.
-const REFUSED: &[Refused] = &[
+const REFUSED: &[RefusedCall] = &[
     // A child may set its own limits, and everybody writes 0 for that.
-    Refused {
+    RefusedCall {
         call: libc::SYS_prlimit64,
         errno: libc::EPERM,
         tests: &[Test::NotZero { argument: 0 }],
     },
-    Refused {
+    RefusedCall {
         call: libc::SYS_mknodat,
         errno: libc::EPERM,
         tests: DEVICE_IN_2,
     },
     #[cfg(target_arch = "x86_64")]
-    Refused {
+    RefusedCall {
         call: libc::SYS_mknod,
         errno: libc::EPERM,
         tests: DEVICE_IN_1,
     },
-    Refused {
+    RefusedCall {
         call: libc::SYS_unshare,
         errno: libc::EPERM,
         tests: USERS_IN_0,
     },
-    Refused {
+    RefusedCall {
         call: libc::SYS_clone,
         errno: libc::EPERM,
         tests: USERS_IN_0,
     },
     // Its flags lie in memory, which a filter cannot read. The C libraries fall back to `clone`.
     always(libc::SYS_clone3, libc::ENOSYS),
-    Refused {
+    RefusedCall {
         call: libc::SYS_socket,
         errno: libc::EPERM,
         tests: FAMILIES,
     },
     // A lease on a file holds up everybody who opens it: omk, and git.
-    Refused {
+    RefusedCall {
         call: libc::SYS_fcntl,
         errno: libc::EPERM,
         tests: &[Test::Is {
@@ -231,7 +231,7 @@ const REFUSED: &[Refused] = &[
     always(SYS_SETXATTRAT, libc::EOPNOTSUPP),
     always(SYS_FILE_SETATTR, libc::ENOSYS),
     // What a kernel or a file system answers that does not know the request.
-    Refused {
+    RefusedCall {
         call: libc::SYS_ioctl,
         errno: libc::ENOTTY,
         tests: OTHER_REQUESTS,
@@ -251,23 +251,23 @@ const REFUSED: &[Refused] = &[
 /// What is refused beside, where only Landlock keeps a child from the network: Landlock knows TCP
 /// and its `connect`, and nothing else that leads out. Multipath TCP and SCTP look like TCP; a fast
 /// open connects while it sends.
-const REFUSED_OFFLINE: &[Refused] = &[
-    Refused {
+const REFUSED_OFFLINE: &[RefusedCall] = &[
+    RefusedCall {
         call: libc::SYS_socket,
         errno: libc::EACCES,
         tests: NOT_TCP,
     },
-    Refused {
+    RefusedCall {
         call: libc::SYS_sendto,
         errno: libc::EPERM,
         tests: &[fast_open(3)],
     },
-    Refused {
+    RefusedCall {
         call: libc::SYS_sendmsg,
         errno: libc::EPERM,
         tests: &[fast_open(2)],
     },
-    Refused {
+    RefusedCall {
         call: libc::SYS_sendmmsg,
         errno: libc::EPERM,
         tests: &[fast_open(3)],
@@ -355,7 +355,7 @@ impl Filter {
 }
 
 /// What is done once the call's number was found.
-fn body(refused: &Refused) -> Vec<libc::sock_filter> {
+fn body(refused: &RefusedCall) -> Vec<libc::sock_filter> {
     if refused.tests.is_empty() {
         return vec![refuse(refused.errno)];
     }

@@ -21,8 +21,8 @@ use super::confine::{
 };
 use super::flock::Flock;
 use super::open_files::lower;
-use super::orders::{Orders, Report, hear, say};
-use super::sandbox::{Reach, SHARED, Sandbox};
+use super::orders::{Orders, ShepherdReport, hear, say};
+use super::sandbox::{NetworkReach, SHARED, Sandbox};
 use crate::plan::RoomLevel;
 
 /// How long a child has to end by itself when it is told to stop: the Kimi CLI needs 0.3 s to end
@@ -99,7 +99,7 @@ fn tend() -> io::Result<()> {
         .map_or(RoomLevel::None, |room| room.least);
     if !sealed && least == RoomLevel::Sealed {
         let why = why_not.unwrap_or_else(|| "omk was told not to try".to_owned());
-        return say(&omk, &Report::Refused { least, why });
+        return say(&omk, &ShepherdReport::Refused { least, why });
     }
     let subreaper = adopt_orphans();
     let (pid, landlock) = match start(&orders, &omk, sealed) {
@@ -127,7 +127,7 @@ fn tend() -> io::Result<()> {
     // omk may be gone: the child is tended all the same.
     let _ = say(
         &omk,
-        &Report::Started {
+        &ShepherdReport::Started {
             level,
             why_not,
             subreaper,
@@ -150,13 +150,13 @@ fn seal(_room: &Sandbox, _omk: &UnixStream) -> Result<(), String> {
 }
 
 /// Starts the child, and says whether Landlock confines it.
-fn start(orders: &Orders, omk: &UnixStream, sealed: bool) -> Result<(Pid, bool), Report> {
-    let failed = |what: String, error: &io::Error| Report::Failed {
+fn start(orders: &Orders, omk: &UnixStream, sealed: bool) -> Result<(Pid, bool), ShepherdReport> {
+    let failed = |what: String, error: &io::Error| ShepherdReport::Failed {
         what,
         errno: error.raw_os_error(),
     };
     let Some((program, arguments)) = orders.argv.split_first() else {
-        return Err(Report::Failed {
+        return Err(ShepherdReport::Failed {
             what: "start nothing".to_owned(),
             errno: None,
         });
@@ -167,14 +167,18 @@ fn start(orders: &Orders, omk: &UnixStream, sealed: bool) -> Result<(Pid, bool),
     let may_confine = |room: &&Sandbox| room.most > RoomLevel::None;
     let confinement = orders.room.as_ref().filter(may_confine).and_then(|room| {
         // A sealed room has a network of its own, in which everything may be connected to.
-        let reach = if sealed { &Reach::Open } else { &room.reach };
+        let reach = if sealed {
+            &NetworkReach::Open
+        } else {
+            &room.reach
+        };
         Confinement::prepare(&writable(room, sealed), reach)
     });
     let least = orders
         .room
         .as_ref()
         .map_or(RoomLevel::None, |room| room.least);
-    let without = || Report::Refused {
+    let without = || ShepherdReport::Refused {
         least,
         why: "this kernel has no Landlock that could be used".to_owned(),
     };
@@ -263,7 +267,7 @@ fn command(
         && orders
             .room
             .as_ref()
-            .is_some_and(|room| room.reach != Reach::Open);
+            .is_some_and(|room| room.reach != NetworkReach::Open);
     let mut filter = confined.then(|| Filter::new(closed));
     // Landlock alone leaves ways out of a closed network, so without the filter it is none.
     let needs_filter = closed && confinement.is_some();
@@ -274,7 +278,7 @@ fn command(
         if let Some(omk) = &omk {
             say(
                 omk,
-                &Report::Born {
+                &ShepherdReport::Born {
                     pid: rustix::process::getpid().as_raw_pid(),
                 },
             )?;

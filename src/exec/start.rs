@@ -85,13 +85,13 @@ pub(super) async fn start(shepherd: &Shepherd) -> io::Result<Started> {
 }
 
 /// omk's ends of what connects it with a shepherd: the socket, and its standard output and error.
-type Ends = (
+type ShepherdEnds = (
     std::os::unix::net::UnixStream,
     io::PipeReader,
     io::PipeReader,
 );
 
-fn ends() -> io::Result<(Ends, [OwnedFd; 3])> {
+fn ends() -> io::Result<(ShepherdEnds, [OwnedFd; 3])> {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
     ours.set_nonblocking(true)?;
     let (stdout, its_stdout) = io::pipe()?;

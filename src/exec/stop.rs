@@ -15,13 +15,13 @@ thread_local! {
 
 /// Does the work in this thread, for which `stop` counts until it is done.
 pub fn during<T>(stop: CancellationToken, work: impl FnOnce() -> T) -> T {
-    let _before = Before(STOP.replace(Some(stop)));
+    let _before = RestoredStop(STOP.replace(Some(stop)));
     work()
 }
 
 /// Does the work to its end, whatever stops what it is a part of: others will use what comes of it.
 pub fn never<T>(work: impl FnOnce() -> T) -> T {
-    let _before = Before(STOP.replace(None));
+    let _before = RestoredStop(STOP.replace(None));
     work()
 }
 
@@ -33,9 +33,9 @@ pub fn is_wanted() -> bool {
 
 /// What counted before, and does again once this is dropped, in a panic too: threads are used
 /// again.
-struct Before(Option<CancellationToken>);
+struct RestoredStop(Option<CancellationToken>);
 
-impl Drop for Before {
+impl Drop for RestoredStop {
     fn drop(&mut self) {
         STOP.set(self.0.take());
     }

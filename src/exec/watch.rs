@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use super::capture::Capture;
 use super::descriptor::Incoming;
-use super::orders::{Orders, Report, Status, line};
+use super::orders::{ChildStatus, Orders, ShepherdReport, line};
 use super::process::Process;
 use super::start::{Keeper, Started, start};
 use super::{Child, Ended, Ending, ExecError, Shepherd, Surroundings};
@@ -68,11 +68,11 @@ struct Watch<'a> {
     room: Option<Process>,
     containment: Containment,
     why_not: Option<String>,
-    phase: Phase,
+    phase: ChildPhase,
 }
 
 /// Where the child is in its life.
-enum Phase {
+enum ChildPhase {
     /// It runs.
     Running,
     /// It was told to stop for that reason, and must be gone at that time.
@@ -93,7 +93,7 @@ struct Idle {
 }
 
 /// What happened next.
-enum Seen {
+enum WatchEvent {
     Stdout(io::Result<usize>),
     Stderr(io::Result<usize>),
     Report(io::Result<Option<Vec<u8>>>),
@@ -169,7 +169,7 @@ impl<'a> Watch<'a> {
             room: None,
             containment: Containment::default(),
             why_not: None,
-            phase: Phase::Running,
+            phase: ChildPhase::Running,
         })
     }
 
@@ -178,33 +178,33 @@ impl<'a> Watch<'a> {
         let mut out = vec![0; CHUNK];
         let mut err = vec![0; CHUNK];
         loop {
-            let over = matches!(self.phase, Phase::Over { .. });
+            let over = matches!(self.phase, ChildPhase::Over { .. });
             if over && self.stdout.is_none() && self.stderr.is_none() {
                 return Ok(());
             }
-            let running = matches!(self.phase, Phase::Running);
+            let running = matches!(self.phase, ChildPhase::Running);
             let alarm = self.alarm();
             let seen = tokio::select! {
-                read = read(&mut self.stdout, &mut out), if self.stdout.is_some() => Seen::Stdout(read),
-                read = read(&mut self.stderr, &mut err), if self.stderr.is_some() => Seen::Stderr(read),
-                report = self.reports.next_line(), if !over => Seen::Report(report),
-                () = self.around.stop.cancelled(), if running => Seen::StopAsked,
-                () = tokio::time::sleep_until(alarm) => Seen::Alarm,
+                read = read(&mut self.stdout, &mut out), if self.stdout.is_some() => WatchEvent::Stdout(read),
+                read = read(&mut self.stderr, &mut err), if self.stderr.is_some() => WatchEvent::Stderr(read),
+                report = self.reports.next_line(), if !over => WatchEvent::Report(report),
+                () = self.around.stop.cancelled(), if running => WatchEvent::StopAsked,
+                () = tokio::time::sleep_until(alarm) => WatchEvent::Alarm,
             };
             match seen {
-                Seen::Stdout(Ok(length @ 1..)) => {
+                WatchEvent::Stdout(Ok(length @ 1..)) => {
                     self.capture.stdout(&out[..length]);
                     self.heard_something().await;
                 }
-                Seen::Stderr(Ok(length @ 1..)) => {
+                WatchEvent::Stderr(Ok(length @ 1..)) => {
                     self.capture.stderr(&err[..length]);
                     self.heard_something().await;
                 }
-                Seen::Stdout(Ok(0) | Err(_)) => self.stdout = None,
-                Seen::Stderr(Ok(0) | Err(_)) => self.stderr = None,
-                Seen::Report(report) => self.heed(report).await?,
-                Seen::StopAsked => self.stop(Ending::Stopped).await,
-                Seen::Alarm => {
+                WatchEvent::Stdout(Ok(0) | Err(_)) => self.stdout = None,
+                WatchEvent::Stderr(Ok(0) | Err(_)) => self.stderr = None,
+                WatchEvent::Report(report) => self.heed(report).await?,
+                WatchEvent::StopAsked => self.stop(Ending::Stopped).await,
+                WatchEvent::Alarm => {
                     if self.rang().await? == Rang::Last {
                         return Ok(());
                     }
@@ -216,18 +216,20 @@ impl<'a> Watch<'a> {
     /// The next time at which something must happen by itself.
     fn alarm(&self) -> Instant {
         match &self.phase {
-            Phase::Running => self
+            ChildPhase::Running => self
                 .idle
                 .as_ref()
                 .map_or(self.deadline, |idle| self.deadline.min(idle.alarm)),
-            Phase::Stopping(_, until) | Phase::Over { until, .. } => *until,
+            ChildPhase::Stopping(_, until) | ChildPhase::Over { until, .. } => *until,
         }
     }
 
     async fn rang(&mut self) -> Result<Rang, ExecError> {
         match &self.phase {
-            Phase::Running if Instant::now() >= self.deadline => self.stop(Ending::TimedOut).await,
-            Phase::Running => {
+            ChildPhase::Running if Instant::now() >= self.deadline => {
+                self.stop(Ending::TimedOut).await
+            }
+            ChildPhase::Running => {
                 if self
                     .idle
                     .as_mut()
@@ -236,11 +238,11 @@ impl<'a> Watch<'a> {
                     self.stop(Ending::Hung).await;
                 }
             }
-            Phase::Stopping(why, _) => {
+            ChildPhase::Stopping(why, _) => {
                 let why = why.clone();
                 self.end_by_force(why).await?;
             }
-            Phase::Over { .. } => return Ok(Rang::Last),
+            ChildPhase::Over { .. } => return Ok(Rang::Last),
         }
         Ok(Rang::Once)
     }
@@ -255,8 +257,8 @@ impl<'a> Watch<'a> {
     }
 
     async fn stop(&mut self, why: Ending) {
-        if matches!(self.phase, Phase::Running) {
-            self.phase = Phase::Stopping(why, Instant::now() + self.patience);
+        if matches!(self.phase, ChildPhase::Running) {
+            self.phase = ChildPhase::Stopping(why, Instant::now() + self.patience);
             // A shepherd that does not hear it is gone, and the end of its reports will say so.
             let _ = timeout(MOMENT, self.orders.write_all(b"\n")).await;
         }
@@ -274,7 +276,7 @@ impl<'a> Watch<'a> {
         if !self.is_room_over().await {
             return Err(outlived);
         }
-        self.phase = Phase::Over {
+        self.phase = ChildPhase::Over {
             ending: why,
             stragglers: 0,
             until: Instant::now() + DRAIN,
@@ -319,7 +321,7 @@ impl<'a> Watch<'a> {
                 Err(error) => return Err(self.bereft(error).await),
             };
         match report {
-            Report::Failed { what, errno } => {
+            ShepherdReport::Failed { what, errno } => {
                 self.put_away().await?;
                 let source = errno.map_or_else(
                     || io::ErrorKind::InvalidInput.into(),
@@ -327,19 +329,19 @@ impl<'a> Watch<'a> {
                 );
                 return Err(ExecError::io(what, source));
             }
-            Report::Refused { least, why } => {
+            ShepherdReport::Refused { least, why } => {
                 self.put_away().await?;
                 return Err(ExecError::Room { least, why });
             }
-            Report::Room { first } => self.room = Process::of(first),
-            Report::Born { pid } => self.leader = Some(pid),
-            Report::Door {} => {
+            ShepherdReport::Room { first } => self.room = Process::of(first),
+            ShepherdReport::Born { pid } => self.leader = Some(pid),
+            ShepherdReport::Door {} => {
                 let door = self.reports.next_file().map(std::net::TcpListener::from);
                 if let (Some(door), Some(doors)) = (door, &self.around.doors) {
                     let _ = doors.send(door);
                 }
             }
-            Report::Started {
+            ShepherdReport::Started {
                 level,
                 why_not,
                 subreaper,
@@ -352,7 +354,7 @@ impl<'a> Watch<'a> {
                 };
                 self.why_not = why_not;
             }
-            Report::Over {
+            ShepherdReport::Over {
                 complete: false, ..
             } if self.containment.subreaper => {
                 // It could find the descendants at first, and then no more.
@@ -360,20 +362,20 @@ impl<'a> Watch<'a> {
                     waited: self.began.elapsed(),
                 });
             }
-            Report::Over {
+            ShepherdReport::Over {
                 status,
                 ordered,
                 stragglers,
                 complete,
             } => {
                 self.containment.subreaper &= complete;
-                let running = std::mem::replace(&mut self.phase, Phase::Running);
+                let running = std::mem::replace(&mut self.phase, ChildPhase::Running);
                 let ending = match (running, ordered, status) {
-                    (Phase::Stopping(why, _), true, _) => why,
-                    (_, _, Status::Exited(code)) => Ending::Exited(code),
-                    (_, _, Status::Signalled(signal)) => Ending::Signalled(signal),
+                    (ChildPhase::Stopping(why, _), true, _) => why,
+                    (_, _, ChildStatus::Exited(code)) => Ending::Exited(code),
+                    (_, _, ChildStatus::Signalled(signal)) => Ending::Signalled(signal),
                 };
-                self.phase = Phase::Over {
+                self.phase = ChildPhase::Over {
                     ending,
                     stragglers,
                     until: Instant::now() + DRAIN,
@@ -406,7 +408,7 @@ impl<'a> Watch<'a> {
     }
 
     fn finish(self, child: &Child) -> Result<Ended, ExecError> {
-        let Phase::Over {
+        let ChildPhase::Over {
             ending, stragglers, ..
         } = self.phase
         else {

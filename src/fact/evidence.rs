@@ -395,14 +395,14 @@ pub struct FailingItem {
     pub message: String,
     /// Where, where the report says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub place: Option<Place>,
+    pub place: Option<Location>,
     /// How bad.
-    pub level: Level,
+    pub level: ItemLevel,
 }
 
 /// A place in a file of the repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct Location {
     /// Relative to the repository's top.
     pub path: String,
     /// From 1.
@@ -414,7 +414,7 @@ pub struct Place {
 /// How bad a failing item is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Level {
+pub enum ItemLevel {
     /// Worth a look.
     Notice,
     /// Not good.
@@ -423,7 +423,7 @@ pub enum Level {
     Error,
 }
 
-impl Level {
+impl ItemLevel {
     /// The milder of two.
     #[must_use]
     pub fn milder(self, other: Self) -> Self {

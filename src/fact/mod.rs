@@ -20,10 +20,10 @@ pub use class::{Class, Failure};
 pub use closed::{advice_on_exit, both, closed, kept_from_writing, refusal};
 pub use evidence::{
     AgainstBase, AgentEvidence, CommandEvidence, Containment, Evidence, FailingItem, GateOutcome,
-    GateRoom, GateVerdict, Level, LogEvidence, Place, Tokens, confined,
+    GateRoom, GateVerdict, ItemLevel, Location, LogEvidence, Tokens, confined,
 };
 pub use order::{Order, RunVerdict, Session};
-pub use reuse::{Origin, Reuse};
+pub use reuse::{ProofOrigin, Reuse};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,7 +34,7 @@ pub enum Fact {
     /// Another process took the run up; what was under way has been interrupted.
     TookUp {
         /// The process that goes on.
-        host: Host,
+        host: HostProcess,
         /// Tasks at once, where the person gave another number.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         workers: Option<u32>,
@@ -237,7 +237,7 @@ pub struct Began {
     /// Who or what asked for it.
     pub trigger: Trigger,
     /// Where it runs.
-    pub host: Host,
+    pub host: HostProcess,
     /// The integration branch's value when the run began; it is moved only from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch_was: Option<CommitId>,
@@ -284,7 +284,7 @@ pub struct Trigger {
 
 /// A process on a machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Host {
+pub struct HostProcess {
     /// The machine's name.
     pub name: String,
     /// omk's process id there.

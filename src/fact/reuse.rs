@@ -13,12 +13,12 @@ pub struct Reuse {
     pub key: Sha256,
     /// Where the verdict comes from; absent if the gate ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<Origin>,
+    pub from: Option<ProofOrigin>,
 }
 
 /// The proof that a reused verdict comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
+pub struct ProofOrigin {
     /// The run.
     pub run: RunId,
     /// The proof's name there: the task, or `run.result`.
@@ -27,7 +27,7 @@ pub struct Origin {
     pub commit: CommitId,
 }
 
-impl std::fmt::Display for Origin {
+impl std::fmt::Display for ProofOrigin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.run, self.proof)
     }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::id::{CommitId, Scope, Sha256};
 use crate::text::ForgeKind;
-use crate::trust::{Account, Branch, Comment, PermissionAnswer, PullRequest, Push};
+use crate::trust::{Account, Comment, ForgeBranch, PermissionAnswer, PullRequest, Push};
 
 /// A repository at a forge. Copies share the space between writes, their number, and who they are.
 ///
@@ -88,7 +88,7 @@ impl Forge {
     }
 
     /// A branch; `None` where there is none of that name.
-    pub async fn branch(&self, name: &str) -> Result<Option<Branch>, ForgeError> {
+    pub async fn branch(&self, name: &str) -> Result<Option<ForgeBranch>, ForgeError> {
         hand_on!(self, forge => forge.branch(name))
     }
 

@@ -13,8 +13,8 @@ mod wire;
 
 pub use any::Forge;
 pub use error::ForgeError;
-pub use github::{GitHub, Installation, Site};
-pub use gitlab::{GitLab, GitLabSite, Job, Token};
+pub use github::{GitHub, GitHubSite, Installation};
+pub use gitlab::{GitLab, GitLabSite, GitLabToken, Job};
 pub use speaker::Patience;
 
 use crate::id::{CommitId, Moment};

@@ -37,7 +37,7 @@ pub(super) fn segments(path: &str) -> Option<String> {
 
 /// A thing that has a number.
 #[derive(Debug, Deserialize)]
-pub(super) struct Numbered {
+pub(super) struct WithId {
     pub(super) id: u64,
 }
 

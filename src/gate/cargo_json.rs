@@ -5,13 +5,13 @@
 
 use serde::Deserialize;
 
-use super::ground::Spot;
-use super::items::{Found, JsonLine, KEPT, Odd, keyed};
-use crate::fact::Level;
+use super::ground::ReportedLine;
+use super::items::{ItemCollector, JsonLine, KEPT, Odd, keyed};
+use crate::fact::ItemLevel;
 
 /// A line of cargo's, or of rustc's own `--error-format=json`.
 #[derive(Deserialize)]
-struct Line {
+struct CargoLine {
     #[serde(default)]
     reason: Odd<String>,
     #[serde(default)]
@@ -29,7 +29,7 @@ struct Diagnostic {
     code: Odd<Code>,
     level: String,
     #[serde(default)]
-    spans: Odd<Vec<Odd<Span>>>,
+    spans: Odd<Vec<Odd<CargoSpan>>>,
     #[serde(default)]
     rendered: Odd<String>,
     /// The directory of the manifest, for a message of cargo's.
@@ -43,7 +43,7 @@ struct Code {
 }
 
 #[derive(Deserialize)]
-struct Span {
+struct CargoSpan {
     file_name: String,
     #[serde(default)]
     line_start: JsonLine,
@@ -55,7 +55,7 @@ struct Span {
 
 /// Reads every line; those that are not JSON (a test's own output) are passed over, but one message
 /// there must be.
-pub(super) fn read(text: &str, found: &mut Found<'_>) -> Result<(), String> {
+pub(super) fn read(text: &str, found: &mut ItemCollector<'_>) -> Result<(), String> {
     let mut messages = 0_u64;
     let mut warnings = Vec::new();
     let mut more_warnings = 0;
@@ -64,7 +64,7 @@ pub(super) fn read(text: &str, found: &mut Found<'_>) -> Result<(), String> {
         .map(str::trim)
         .filter(|line| line.starts_with('{'))
     {
-        let Ok(parsed) = serde_json::from_str::<Line>(line) else {
+        let Ok(parsed) = serde_json::from_str::<CargoLine>(line) else {
             continue;
         };
         messages += u64::from(parsed.reason.get().or(parsed.kind.get()).is_some());
@@ -76,7 +76,7 @@ pub(super) fn read(text: &str, found: &mut Found<'_>) -> Result<(), String> {
             "warning" if !is_sum(&diagnostic) && warnings.len() == KEPT => more_warnings += 1,
             "warning" if !is_sum(&diagnostic) => warnings.push(diagnostic),
             level if level.starts_with("error") && !is_sum(&diagnostic) => {
-                add(&diagnostic, Level::Error, found)
+                add(&diagnostic, ItemLevel::Error, found)
             }
             _ => {}
         }
@@ -86,14 +86,14 @@ pub(super) fn read(text: &str, found: &mut Found<'_>) -> Result<(), String> {
     }
     if found.is_empty() {
         for warning in &warnings {
-            add(warning, Level::Warning, found);
+            add(warning, ItemLevel::Warning, found);
         }
         found.count_unseen(more_warnings);
     }
     Ok(())
 }
 
-fn diagnostic_of(line: Line, text: &str) -> Option<Diagnostic> {
+fn diagnostic_of(line: CargoLine, text: &str) -> Option<Diagnostic> {
     if line.reason.text() == Some("compiler-message") {
         let manifest = line.manifest_path.0;
         return line.message.0.map(|diagnostic| Diagnostic {
@@ -117,8 +117,8 @@ fn is_sum(diagnostic: &Diagnostic) -> bool {
             || message.ends_with(" warnings emitted"))
 }
 
-fn add(diagnostic: &Diagnostic, level: Level, found: &mut Found<'_>) {
-    let spans: Vec<&Span> = diagnostic
+fn add(diagnostic: &Diagnostic, level: ItemLevel, found: &mut ItemCollector<'_>) {
+    let spans: Vec<&CargoSpan> = diagnostic
         .spans
         .get()
         .into_iter()
@@ -137,7 +137,7 @@ fn add(diagnostic: &Diagnostic, level: Level, found: &mut Found<'_>) {
     let base = manifest.and_then(|(directory, _)| found.directory(directory));
     let at = |line, end_line| found.place(&span?.file_name, base.as_deref(), line, end_line);
     let place = span.and_then(|span| at(span.line_start.spot(), span.line_end.spot()));
-    let file = at(Spot::Missing, Spot::Missing).map(|place| place.path);
+    let file = at(ReportedLine::Missing, ReportedLine::Missing).map(|place| place.path);
     let path = file.or_else(|| span.map(|span| span.file_name.clone()));
     let code = diagnostic
         .code

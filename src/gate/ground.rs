@@ -8,7 +8,7 @@
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
-use crate::fact::Place;
+use crate::fact::Location;
 
 /// Where paths are looked up, and what differs from one execution to the next.
 pub struct Ground<'a> {
@@ -25,7 +25,7 @@ pub struct Ground<'a> {
 
 /// The line that a report gives.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Spot {
+pub(super) enum ReportedLine {
     /// None: the first line stands for the file.
     Missing,
     /// As a report has it.
@@ -34,7 +34,7 @@ pub(super) enum Spot {
     Odd,
 }
 
-impl Spot {
+impl ReportedLine {
     /// The line, from 1; `None` for an odd one. Zero is the first: some tools count from there.
     fn line(self) -> Option<Option<u32>> {
         match self {
@@ -125,12 +125,12 @@ impl<'a> Ground<'a> {
         &self,
         path: &str,
         base: Option<&str>,
-        line: Spot,
-        end_line: Spot,
-    ) -> Option<Place> {
+        line: ReportedLine,
+        end_line: ReportedLine,
+    ) -> Option<Location> {
         let (line, end_line) = (line.line()?.unwrap_or(1), end_line.line()?);
         let path = self.file(path, base)?;
-        Some(Place {
+        Some(Location {
             path,
             line,
             end_line: end_line.unwrap_or(line).max(line),

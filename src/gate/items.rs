@@ -11,9 +11,9 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::ground::{Ground, Spot};
+use super::ground::{Ground, ReportedLine};
 use super::steady::steady;
-use crate::fact::{FailingItem, Level, Place};
+use crate::fact::{FailingItem, ItemLevel, Location};
 use crate::id::Sha256;
 use crate::plan::ReportFormat;
 
@@ -83,7 +83,7 @@ pub fn read(format: ReportFormat, documents: &[Document], ground: &Ground<'_>) -
     if size > SIZE_CAP {
         return Items::unread("the report is larger than 32 MiB and was not read");
     }
-    let mut found = Found::new(ground);
+    let mut found = ItemCollector::new(ground);
     for document in documents {
         found.document = document.directory().map(ToOwned::to_owned);
         let text = String::from_utf8_lossy(&document.bytes);
@@ -116,7 +116,7 @@ pub fn read(format: ReportFormat, documents: &[Document], ground: &Ground<'_>) -
 }
 
 /// Items while a report is being read.
-pub(super) struct Found<'a> {
+pub(super) struct ItemCollector<'a> {
     ground: &'a Ground<'a>,
     /// The directory of the document that is being read.
     document: Option<String>,
@@ -125,7 +125,7 @@ pub(super) struct Found<'a> {
     seen: HashMap<String, u32>,
 }
 
-impl<'a> Found<'a> {
+impl<'a> ItemCollector<'a> {
     fn new(ground: &'a Ground<'a>) -> Self {
         Self {
             ground,
@@ -138,7 +138,13 @@ impl<'a> Found<'a> {
 
     /// Adds an item. The second of the same key becomes `key#2`, so that one more of a kind is one
     /// more.
-    pub(super) fn add(&mut self, key: &str, message: &str, place: Option<Place>, level: Level) {
+    pub(super) fn add(
+        &mut self,
+        key: &str,
+        message: &str,
+        place: Option<Location>,
+        level: ItemLevel,
+    ) {
         self.total = self.total.saturating_add(1);
         if self.failing.len() == KEPT {
             return;
@@ -187,9 +193,9 @@ impl<'a> Found<'a> {
         &self,
         path: &str,
         base: Option<&str>,
-        line: Spot,
-        end_line: Spot,
-    ) -> Option<Place> {
+        line: ReportedLine,
+        end_line: ReportedLine,
+    ) -> Option<Location> {
         let place = self.ground.place(path, base, line, end_line)?;
         let beside = self.document.as_deref().filter(|_| base.is_none());
         let beside = beside.and_then(|directory| self.ground.file(path, Some(directory)));
@@ -300,11 +306,11 @@ impl<'de> Deserialize<'de> for JsonLine {
 }
 
 impl JsonLine {
-    pub(super) fn spot(&self) -> Spot {
+    pub(super) fn spot(&self) -> ReportedLine {
         match &self.0 {
-            None => Spot::Missing,
-            Some(Odd(Some(line))) => Spot::Line(*line),
-            Some(Odd(None)) => Spot::Odd,
+            None => ReportedLine::Missing,
+            Some(Odd(Some(line))) => ReportedLine::Line(*line),
+            Some(Odd(None)) => ReportedLine::Odd,
         }
     }
 }

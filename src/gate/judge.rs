@@ -13,10 +13,10 @@ use futures_util::future::BoxFuture;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
-use super::report_file::{self, Before};
+use super::report_file::{self, PriorReports};
 use super::tally::{Tally, evidence};
 use crate::exec::{Child, Ending, ExecError, Program, Sandbox, Shepherd, Surroundings};
-use crate::fact::{Containment, Failure, GateOutcome, GateVerdict, Origin, Reuse};
+use crate::fact::{Containment, Failure, GateOutcome, GateVerdict, ProofOrigin, Reuse};
 use crate::id::Sha256;
 use crate::plan::Gate;
 use crate::text::Advised;
@@ -27,7 +27,7 @@ const LOG_CAP: u64 = 16 * 1024 * 1024;
 
 /// Where and with what a gate runs.
 #[derive(Clone)]
-pub struct Site<'a> {
+pub struct GateEnvironment<'a> {
     /// Starts the children.
     pub shepherd: &'a Shepherd,
     /// The directory: a slot that holds the tree to be judged.
@@ -105,10 +105,10 @@ impl Advised for GateError {
 /// # Errors
 /// Where the machine is at fault: a child that could not be started, a log that could not be
 /// written.
-pub async fn judge(gate: &Gate, site: &Site<'_>) -> Result<Judged, GateError> {
+pub async fn judge(gate: &Gate, site: &GateEnvironment<'_>) -> Result<Judged, GateError> {
     make_logs(site).await?;
     let mut tally = Tally::new(gate);
-    let mut before = Before::nothing();
+    let mut before = PriorReports::nothing();
     while !tally.is_settled() && !site.stop.is_cancelled() {
         (site.lay_out)().await.map_err(|why| GateError::LayOut {
             gate: gate.id.to_string(),
@@ -147,7 +147,7 @@ pub async fn judge(gate: &Gate, site: &Site<'_>) -> Result<Judged, GateError> {
 }
 
 /// Directories whose names only this place of judging has.
-fn temporary(site: &Site<'_>) -> Vec<String> {
+fn temporary(site: &GateEnvironment<'_>) -> Vec<String> {
     let named = ["HOME", "TMPDIR"]
         .iter()
         .filter_map(|name| site.env.get(std::ffi::OsStr::new(name)));
@@ -168,7 +168,7 @@ pub fn skipped(gate: &Gate, why: &str) -> GateOutcome {
 
 /// The outcome of a gate whose verdict is taken from an earlier proof, which has the same key.
 #[must_use]
-pub fn reused(gate: &Gate, key: Sha256, from: Origin) -> GateOutcome {
+pub fn reused(gate: &Gate, key: Sha256, from: ProofOrigin) -> GateOutcome {
     let note = format!(
         "reused from proof {from}, commit {}",
         &from.commit.as_str()[..12]
@@ -193,7 +193,7 @@ pub fn reused(gate: &Gate, key: Sha256, from: Origin) -> GateOutcome {
 pub async fn fingerprint(
     gate: &Gate,
     command: &str,
-    site: &Site<'_>,
+    site: &GateEnvironment<'_>,
 ) -> Result<Result<Sha256, String>, GateError> {
     make_logs(site).await?;
     (site.lay_out)().await.map_err(|why| GateError::LayOut {
@@ -223,7 +223,7 @@ pub async fn fingerprint(
     })
 }
 
-async fn make_logs(site: &Site<'_>) -> Result<(), GateError> {
+async fn make_logs(site: &GateEnvironment<'_>) -> Result<(), GateError> {
     let made = tokio::fs::create_dir_all(site.logs).await;
     made.map_err(|source| GateError::Logs {
         path: site.logs.to_owned(),
@@ -231,7 +231,7 @@ async fn make_logs(site: &Site<'_>) -> Result<(), GateError> {
     })
 }
 
-fn child(gate: &Gate, site: &Site<'_>, log: &str) -> Child {
+fn child(gate: &Gate, site: &GateEnvironment<'_>, log: &str) -> Child {
     Child {
         program: Program::Shell(gate.run.clone()),
         cwd: site.dir.to_owned(),

@@ -10,9 +10,9 @@ use quick_xml::XmlVersion;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 
-use super::ground::Spot;
-use super::items::{Found, clip, cut};
-use crate::fact::{Level, Place};
+use super::ground::ReportedLine;
+use super::items::{ItemCollector, clip, cut};
+use crate::fact::{ItemLevel, Location};
 
 /// How deep elements may nest. Real reports need five.
 const DEPTH_CAP: usize = 128;
@@ -21,7 +21,7 @@ const DEPTH_CAP: usize = 128;
 const TEXT_CAP: usize = 16 * 1024;
 
 /// Reads the whole document, or says why it cannot.
-pub(super) fn read(text: &str, found: &mut Found<'_>) -> Result<(), String> {
+pub(super) fn read(text: &str, found: &mut ItemCollector<'_>) -> Result<(), String> {
     let mut reader = quick_xml::Reader::from_str(text);
     reader.config_mut().allow_dangling_amp = true;
     let mut walk = Walk {
@@ -58,7 +58,7 @@ pub(super) fn read(text: &str, found: &mut Found<'_>) -> Result<(), String> {
 }
 
 /// An element that is open.
-enum Element {
+enum JunitElement {
     Suite {
         name: String,
         file: Option<String>,
@@ -74,7 +74,7 @@ struct Case {
     class: String,
     name: String,
     file: Option<String>,
-    line: Spot,
+    line: ReportedLine,
     failed: Option<String>,
     skipped: bool,
 }
@@ -83,12 +83,12 @@ struct Case {
 struct Fallen {
     key: String,
     message: String,
-    place: Option<Place>,
+    place: Option<Location>,
 }
 
 struct Walk<'a, 'f> {
-    found: &'a mut Found<'f>,
-    open: Vec<Element>,
+    found: &'a mut ItemCollector<'f>,
+    open: Vec<JunitElement>,
     case: Option<Case>,
     rooted: bool,
     failing: Vec<Option<Fallen>>,
@@ -106,7 +106,7 @@ impl Walk<'_, '_> {
             "testsuites" | "testsuite" => {
                 self.rooted = true;
                 let [name, file] = attributes(element, ["name", "file"]);
-                Element::Suite {
+                JunitElement::Suite {
                     name: name.unwrap_or_default(),
                     file,
                     failed: None,
@@ -114,16 +114,16 @@ impl Walk<'_, '_> {
             }
             "testcase" if self.case.is_none() => {
                 self.case = Some(self.case_of(element));
-                Element::Case
+                JunitElement::Case
             }
             "failure" | "error" => self.failure(element),
             "skipped" => {
                 self.case.iter_mut().for_each(|case| case.skipped = true);
-                Element::Other
+                JunitElement::Other
             }
-            _ => Element::Other,
+            _ => JunitElement::Other,
         };
-        if self.open.is_empty() && !matches!(next, Element::Suite { .. }) {
+        if self.open.is_empty() && !matches!(next, JunitElement::Suite { .. }) {
             return Err(format!("its root is `{}`", clip(name.as_ref(), 40)));
         }
         self.open.push(next);
@@ -133,24 +133,29 @@ impl Walk<'_, '_> {
     fn case_of(&self, element: &BytesStart<'_>) -> Case {
         let [class, name, file, line] = attributes(element, ["classname", "name", "file", "line"]);
         let suites = self.open.iter().filter_map(|element| match element {
-            Element::Suite { name, .. } if !name.is_empty() => Some(name.as_str()),
-            Element::Suite { .. } | Element::Case | Element::Failure | Element::Other => None,
+            JunitElement::Suite { name, .. } if !name.is_empty() => Some(name.as_str()),
+            JunitElement::Suite { .. }
+            | JunitElement::Case
+            | JunitElement::Failure
+            | JunitElement::Other => None,
         });
         let suites = suites.collect::<Vec<_>>().join("/");
         let class = class
             .filter(|class| !class.is_empty())
             .unwrap_or_else(|| suites.clone());
         let suite_file = self.open.iter().rev().find_map(|element| match element {
-            Element::Suite { file, .. } => file.clone(),
-            Element::Case | Element::Failure | Element::Other => None,
+            JunitElement::Suite { file, .. } => file.clone(),
+            JunitElement::Case | JunitElement::Failure | JunitElement::Other => None,
         });
         Case {
             suites,
             class,
             name: name.unwrap_or_default(),
             file: file.filter(|file| !file.is_empty()).or(suite_file),
-            line: line.map_or(Spot::Missing, |line| {
-                line.trim().parse().map_or(Spot::Odd, Spot::Line)
+            line: line.map_or(ReportedLine::Missing, |line| {
+                line.trim()
+                    .parse()
+                    .map_or(ReportedLine::Odd, ReportedLine::Line)
             }),
             failed: None,
             skipped: false,
@@ -158,12 +163,12 @@ impl Walk<'_, '_> {
     }
 
     /// A `failure` or `error` begins: of the open test case, else of the suite itself.
-    fn failure(&mut self, element: &BytesStart<'_>) -> Element {
+    fn failure(&mut self, element: &BytesStart<'_>) -> JunitElement {
         let Some(failed) = self.failed_mut() else {
-            return Element::Other;
+            return JunitElement::Other;
         };
         if failed.is_some() {
-            return Element::Other;
+            return JunitElement::Other;
         }
         let [message] = attributes(element, ["message"]);
         *failed = Some(message.map_or_else(String::new, |mut message| {
@@ -171,7 +176,7 @@ impl Walk<'_, '_> {
             message.push('\n');
             message
         }));
-        Element::Failure
+        JunitElement::Failure
     }
 
     fn failed_mut(&mut self) -> Option<&mut Option<String>> {
@@ -179,20 +184,23 @@ impl Walk<'_, '_> {
             return Some(&mut case.failed);
         }
         match self.open.last_mut() {
-            Some(Element::Suite { failed, .. }) => Some(failed),
-            Some(Element::Case | Element::Failure | Element::Other) | None => None,
+            Some(JunitElement::Suite { failed, .. }) => Some(failed),
+            Some(JunitElement::Case | JunitElement::Failure | JunitElement::Other) | None => None,
         }
     }
 
     fn text(&mut self, text: &str) {
-        if !matches!(self.open.last(), Some(Element::Failure)) {
+        if !matches!(self.open.last(), Some(JunitElement::Failure)) {
             return;
         }
         let parent = self.open.len().saturating_sub(2);
         let failed = match (&mut self.case, self.open.get_mut(parent)) {
             (Some(case), _) => &mut case.failed,
-            (None, Some(Element::Suite { failed, .. })) => failed,
-            (None, Some(Element::Case | Element::Failure | Element::Other) | None) => return,
+            (None, Some(JunitElement::Suite { failed, .. })) => failed,
+            (
+                None,
+                Some(JunitElement::Case | JunitElement::Failure | JunitElement::Other) | None,
+            ) => return,
         };
         if let Some(message) = failed {
             let room = TEXT_CAP.saturating_sub(message.len()).min(text.len());
@@ -215,21 +223,27 @@ impl Walk<'_, '_> {
 
     fn close(&mut self) {
         match self.open.pop() {
-            Some(Element::Case) => self.close_case(),
-            Some(Element::Suite {
+            Some(JunitElement::Case) => self.close_case(),
+            Some(JunitElement::Suite {
                 name,
                 file,
                 failed: Some(message),
             }) => {
-                let place = file
-                    .and_then(|file| self.found.place(&file, None, Spot::Missing, Spot::Missing));
+                let place = file.and_then(|file| {
+                    self.found
+                        .place(&file, None, ReportedLine::Missing, ReportedLine::Missing)
+                });
                 self.failing.push(Some(Fallen {
                     key: name,
                     message,
                     place,
                 }));
             }
-            Some(Element::Suite { failed: None, .. } | Element::Failure | Element::Other)
+            Some(
+                JunitElement::Suite { failed: None, .. }
+                | JunitElement::Failure
+                | JunitElement::Other,
+            )
             | None => {}
         }
     }
@@ -262,7 +276,8 @@ impl Walk<'_, '_> {
             return;
         };
         message.shrink_to_fit();
-        let place = file.and_then(|file| self.found.place(&file, None, line, Spot::Missing));
+        let place =
+            file.and_then(|file| self.found.place(&file, None, line, ReportedLine::Missing));
         let key = if class.is_empty() {
             name
         } else {
@@ -286,7 +301,7 @@ impl Walk<'_, '_> {
             place,
         } in self.failing.into_iter().flatten()
         {
-            self.found.add(&key, &message, place, Level::Error);
+            self.found.add(&key, &message, place, ItemLevel::Error);
         }
     }
 }

@@ -21,7 +21,7 @@ mod tally;
 
 use crate::fact::GateOutcome;
 use crate::id::GateId;
-use crate::proof::{Standing, standing};
+use crate::proof::{ProofStanding, standing};
 
 /// Whether these outcomes let a change through: every one of the `required` gates ran and counts as
 /// passed.
@@ -31,7 +31,7 @@ use crate::proof::{Standing, standing};
 #[must_use]
 pub fn passes(outcomes: &[GateOutcome], required: &[GateId]) -> bool {
     match standing(outcomes, required) {
-        Standing::Proven | Standing::Unproven => true,
-        Standing::Held(_) => false,
+        ProofStanding::Proven | ProofStanding::Unproven => true,
+        ProofStanding::Held(_) => false,
     }
 }

@@ -26,7 +26,7 @@ const FILES: usize = 5_000;
 /// What a file was: another value is another file, or other bytes. Nobody can set the time of a
 /// change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
+struct FileStamp {
     inode: u64,
     size: u64,
     changed: (i64, i64),
@@ -34,12 +34,12 @@ struct Stamp {
 
 /// What was there before the gate ran.
 #[derive(Debug)]
-pub(super) struct Before {
-    fitting: BTreeMap<String, Stamp>,
+pub(super) struct PriorReports {
+    fitting: BTreeMap<String, FileStamp>,
     trouble: Option<String>,
 }
 
-impl Before {
+impl PriorReports {
     /// Where no execution has been prepared.
     pub(super) fn nothing() -> Self {
         Self {
@@ -51,33 +51,33 @@ impl Before {
 
 /// Removes reports left by an earlier execution or by the agent, and remembers what else fits;
 /// whatever it is, it was not written by this one.
-pub(super) async fn clear(dir: &Path, report: &Report) -> Before {
+pub(super) async fn clear(dir: &Path, report: &Report) -> PriorReports {
     let (dir, report) = (dir.to_owned(), report.clone());
     let clearing = tokio::task::spawn_blocking(move || clear_now(&dir, &report)).await;
-    clearing.unwrap_or_else(|_| Before {
+    clearing.unwrap_or_else(|_| PriorReports {
         fitting: BTreeMap::new(),
         trouble: Some("old reports could not be looked for, so none is read".to_owned()),
     })
 }
 
-fn clear_now(dir: &Path, report: &Report) -> Before {
+fn clear_now(dir: &Path, report: &Report) -> PriorReports {
     for path in named(report) {
         let removed = Root::open_real(dir).and_then(|root| root.remove(Path::new(&path)));
         if let Err(why) = removed {
             let trouble =
                 format!("an old report at {path} could not be removed, so none is read: {why}");
-            return Before {
+            return PriorReports {
                 fitting: BTreeMap::new(),
                 trouble: Some(trouble),
             };
         }
     }
     match fitting(dir, report) {
-        Ok(fitting) => Before {
+        Ok(fitting) => PriorReports {
             fitting,
             trouble: None,
         },
-        Err(trouble) => Before {
+        Err(trouble) => PriorReports {
             fitting: BTreeMap::new(),
             trouble: Some(trouble),
         },
@@ -88,7 +88,7 @@ fn clear_now(dir: &Path, report: &Report) -> Before {
 pub(super) async fn read(
     dir: &Path,
     report: &Report,
-    before: Before,
+    before: PriorReports,
     temporary: Vec<String>,
 ) -> (Items, u32) {
     let (dir, report) = (dir.to_owned(), report.clone());
@@ -97,7 +97,12 @@ pub(super) async fn read(
     read.unwrap_or_else(|_| (Items::unread("the report could not be read"), 0))
 }
 
-fn read_now(dir: &Path, report: &Report, before: &Before, temporary: &[String]) -> (Items, u32) {
+fn read_now(
+    dir: &Path,
+    report: &Report,
+    before: &PriorReports,
+    temporary: &[String],
+) -> (Items, u32) {
     match documents(dir, report, before) {
         Ok(documents) => {
             let root = Root::open_real(dir);
@@ -118,11 +123,11 @@ fn read_now(dir: &Path, report: &Report, before: &Before, temporary: &[String]) 
     }
 }
 
-fn keys(found: BTreeMap<String, Stamp>) -> Vec<String> {
+fn keys(found: BTreeMap<String, FileStamp>) -> Vec<String> {
     found.into_keys().collect()
 }
 
-fn documents(dir: &Path, report: &Report, before: &Before) -> Result<Vec<Document>, String> {
+fn documents(dir: &Path, report: &Report, before: &PriorReports) -> Result<Vec<Document>, String> {
     if let Some(trouble) = &before.trouble {
         return Err(trouble.clone());
     }
@@ -167,7 +172,7 @@ fn named(report: &Report) -> Vec<String> {
 }
 
 /// The files that fit a pattern of the plan.
-fn fitting(dir: &Path, report: &Report) -> Result<BTreeMap<String, Stamp>, String> {
+fn fitting(dir: &Path, report: &Report) -> Result<BTreeMap<String, FileStamp>, String> {
     let patterns: Vec<&Glob> = report
         .paths
         .iter()
@@ -194,7 +199,7 @@ fn walk(
     dir: &Path,
     starts: &[PathBuf],
     wanted: &mut dyn FnMut(&RepoPath) -> bool,
-) -> Result<BTreeMap<String, Stamp>, String> {
+) -> Result<BTreeMap<String, FileStamp>, String> {
     let mut found = BTreeMap::new();
     let mut stack: Vec<PathBuf> = starts
         .iter()
@@ -236,7 +241,7 @@ fn walk(
                 let changed = (meta.ctime(), meta.ctime_nsec());
                 found.insert(
                     text.to_owned(),
-                    Stamp {
+                    FileStamp {
                         inode: meta.ino(),
                         size: meta.len(),
                         changed,
@@ -298,7 +303,8 @@ mod tests {
         }
         std::os::unix::fs::symlink(outside.path(), dir.path().join("link")).expect("a link");
         for pattern in ["link/*.xml", "link/in/*.xml"] {
-            let (items, count) = read_now(dir.path(), &report(pattern), &Before::nothing(), &[]);
+            let (items, count) =
+                read_now(dir.path(), &report(pattern), &PriorReports::nothing(), &[]);
             assert_eq!(
                 (items.note, count),
                 (format!("it left no report at {pattern}"), 0)

@@ -7,27 +7,27 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use super::ground::Spot;
-use super::items::{Capped, Found, JsonLine, Odd, keyed};
-use crate::fact::Level;
+use super::ground::ReportedLine;
+use super::items::{Capped, ItemCollector, JsonLine, Odd, keyed};
+use crate::fact::ItemLevel;
 
 /// Results that are looked at; the rest is counted. A hundred times what is kept.
 const RESULTS: usize = 20_000;
 
 #[derive(Deserialize)]
 struct Log {
-    runs: Capped<Run, 100>,
+    runs: Capped<SarifRun, 100>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Run {
+struct SarifRun {
     #[serde(default)]
     tool: Odd<Tool>,
     #[serde(default)]
     original_uri_base_ids: Odd<HashMap<String, Odd<ArtifactLocation>>>,
     #[serde(default)]
-    results: Capped<Odd<Finding>, RESULTS>,
+    results: Capped<Odd<SarifFinding>, RESULTS>,
 }
 
 #[derive(Deserialize)]
@@ -39,27 +39,27 @@ struct Tool {
 #[derive(Deserialize)]
 struct Driver {
     #[serde(default)]
-    rules: Capped<Odd<Rule>, 10_000>,
+    rules: Capped<Odd<SarifRule>, 10_000>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Rule {
+struct SarifRule {
     #[serde(default)]
     id: Odd<String>,
     #[serde(default)]
-    default_configuration: Odd<Configuration>,
+    default_configuration: Odd<SarifConfiguration>,
 }
 
 #[derive(Deserialize)]
-struct Configuration {
+struct SarifConfiguration {
     #[serde(default)]
     level: Odd<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Finding {
+struct SarifFinding {
     #[serde(default)]
     rule_id: Odd<String>,
     #[serde(default)]
@@ -73,9 +73,9 @@ struct Finding {
     #[serde(default)]
     baseline_state: Odd<String>,
     #[serde(default)]
-    message: Odd<Message>,
+    message: Odd<SarifMessage>,
     #[serde(default)]
-    locations: Odd<Capped<Odd<Location>, 1>>,
+    locations: Odd<Capped<Odd<SarifLocation>, 1>>,
     #[serde(default)]
     suppressions: Odd<Capped<Odd<Suppression>, 16>>,
 }
@@ -89,7 +89,7 @@ struct RuleReference {
 }
 
 #[derive(Deserialize)]
-struct Message {
+struct SarifMessage {
     #[serde(default)]
     text: Odd<String>,
     #[serde(default)]
@@ -106,7 +106,7 @@ struct Suppression {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Location {
+struct SarifLocation {
     #[serde(default)]
     physical_location: Odd<PhysicalLocation>,
 }
@@ -139,11 +139,11 @@ struct Region {
 }
 
 /// Reads the whole log, or says why it cannot.
-pub(super) fn read(text: &str, found: &mut Found<'_>) -> Result<(), String> {
+pub(super) fn read(text: &str, found: &mut ItemCollector<'_>) -> Result<(), String> {
     let log: Log = serde_json::from_str(text).map_err(|error| error.to_string())?;
     for run in &log.runs.kept {
         let driver = run.tool.get().and_then(|tool| tool.driver.get());
-        let rules: Vec<Option<&Rule>> = driver
+        let rules: Vec<Option<&SarifRule>> = driver
             .map(|driver| driver.rules.kept.iter().map(Odd::get).collect())
             .unwrap_or_default();
         for finding in &run.results.kept {
@@ -160,7 +160,12 @@ pub(super) fn read(text: &str, found: &mut Found<'_>) -> Result<(), String> {
     Ok(())
 }
 
-fn add(finding: &Finding, run: &Run, rules: &[Option<&Rule>], found: &mut Found<'_>) {
+fn add(
+    finding: &SarifFinding,
+    run: &SarifRun,
+    rules: &[Option<&SarifRule>],
+    found: &mut ItemCollector<'_>,
+) {
     let fails = finding.kind.text().is_none_or(|kind| kind == "fail");
     let gone = finding.baseline_state.text() == Some("absent");
     let mut suppressions = finding
@@ -216,7 +221,7 @@ fn add(finding: &Finding, run: &Run, rules: &[Option<&Rule>], found: &mut Found<
     let at = |line, end_line| found.place(path.as_deref()?, base.as_deref(), line, end_line);
     let place = at(region.start_line.spot(), region.end_line.spot());
     // The line may be odd and the file right: the key is about the file.
-    let file = at(Spot::Missing, Spot::Missing).map(|place| place.path);
+    let file = at(ReportedLine::Missing, ReportedLine::Missing).map(|place| place.path);
     let shown = file.or(path.clone()).unwrap_or_default();
     found.add(
         &format!("{id}@{shown}: {}", keyed(message)),
@@ -227,7 +232,11 @@ fn add(finding: &Finding, run: &Run, rules: &[Option<&Rule>], found: &mut Found<
 }
 
 /// The directory that the log says its paths begin at.
-fn base_of(artifact: &ArtifactLocation, run: &Run, found: &Found<'_>) -> Option<String> {
+fn base_of(
+    artifact: &ArtifactLocation,
+    run: &SarifRun,
+    found: &ItemCollector<'_>,
+) -> Option<String> {
     let base = run
         .original_uri_base_ids
         .get()?
@@ -236,7 +245,7 @@ fn base_of(artifact: &ArtifactLocation, run: &Run, found: &Found<'_>) -> Option<
     found.directory(&path_of(base.uri.text()?))
 }
 
-fn rule_of<'a>(finding: &Finding, rules: &[Option<&'a Rule>]) -> Option<&'a Rule> {
+fn rule_of<'a>(finding: &SarifFinding, rules: &[Option<&'a SarifRule>]) -> Option<&'a SarifRule> {
     let index = finding
         .rule_index
         .get()
@@ -254,16 +263,16 @@ fn rule_of<'a>(finding: &Finding, rules: &[Option<&'a Rule>]) -> Option<&'a Rule
 }
 
 /// The level, `None` where it is `none`. The default is the rule's, else `warning` (SARIF 3.27.10).
-fn level_of(finding: &Finding, rule: Option<&Rule>) -> Option<Level> {
+fn level_of(finding: &SarifFinding, rule: Option<&SarifRule>) -> Option<ItemLevel> {
     let level = finding
         .level
         .text()
         .or_else(|| rule?.default_configuration.get()?.level.text());
     match level.unwrap_or("warning") {
         "none" => None,
-        "note" => Some(Level::Notice),
-        "error" => Some(Level::Error),
-        _ => Some(Level::Warning),
+        "note" => Some(ItemLevel::Notice),
+        "error" => Some(ItemLevel::Error),
+        _ => Some(ItemLevel::Warning),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::fact::Fact;
 
 /// The run's journal, as far as it is about spending.
 #[derive(Debug)]
-pub(super) struct Account {
+pub(super) struct SpendingAccount {
     /// `None` = nobody keeps one.
     journal: Option<UnboundedSender<Fact>>,
     /// How many facts were sent. Held while one is, so that they are written in the order of their
@@ -27,7 +27,7 @@ pub(super) struct Account {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ticket(u64);
 
-impl Account {
+impl SpendingAccount {
     pub(super) fn new(journal: Option<UnboundedSender<Fact>>) -> Self {
         Self {
             journal,
@@ -72,7 +72,7 @@ mod tests {
         }
     }
 
-    async fn is_written(account: &Account, ticket: Option<Ticket>) -> bool {
+    async fn is_written(account: &SpendingAccount, ticket: Option<Ticket>) -> bool {
         tokio::time::timeout(
             std::time::Duration::from_millis(1),
             account.until_written(ticket),
@@ -84,7 +84,7 @@ mod tests {
     #[tokio::test]
     async fn each_fact_is_waited_for_until_it_is_written() {
         let (journal, mut facts) = tokio::sync::mpsc::unbounded_channel();
-        let account = Account::new(Some(journal));
+        let account = SpendingAccount::new(Some(journal));
         let (first, second, third) = (
             account.tell(limited()),
             account.tell(limited()),
@@ -98,7 +98,10 @@ mod tests {
         assert!(is_written(&account, second).await && is_written(&account, third).await);
         // Nobody waits for a journal that is closed, or that there is not.
         facts.close();
-        assert!(account.tell(limited()).is_none() && Account::new(None).tell(limited()).is_none());
+        assert!(
+            account.tell(limited()).is_none()
+                && SpendingAccount::new(None).tell(limited()).is_none()
+        );
         assert!(is_written(&account, None).await);
     }
 }

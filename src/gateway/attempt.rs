@@ -13,16 +13,16 @@ use tokio_util::sync::CancellationToken;
 use super::account::Ticket;
 use super::cassette::Shelf;
 use super::spend::Ledger;
-use super::turn::{Turn, TurnReader};
+use super::turn::{ModelAnswer, TurnReader};
 use super::{ProviderError, Usage};
 use crate::exec::Pulse;
 use crate::fact::{Fact, Limit, Tokens};
 use crate::id::TaskId;
-use crate::model::Refusal;
+use crate::model::ProviderRefusal;
 
 /// An admitted attempt.
 #[derive(Debug)]
-pub(super) struct Attempt {
+pub(super) struct AdmittedAttempt {
     /// The task, and the attempt's number.
     who: (TaskId, u32),
     pub(super) pulse: Pulse,
@@ -34,18 +34,18 @@ pub(super) struct Attempt {
     pub(super) closed: CancellationToken,
     /// Whether it is served in a room of its own, and nowhere else.
     pub(super) has_room: AtomicBool,
-    seen: Mutex<Seen>,
+    seen: Mutex<AttemptTraffic>,
 }
 
 #[derive(Debug, Default)]
-struct Seen {
+struct AttemptTraffic {
     usage: Usage,
     first_request: Option<Instant>,
     open: BTreeMap<u64, Arc<Meter>>,
     next: u64,
 }
 
-impl Attempt {
+impl AdmittedAttempt {
     pub(super) fn new(
         who: (TaskId, u32),
         pulse: Pulse,
@@ -65,7 +65,7 @@ impl Attempt {
         }
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+    fn seen(&self) -> MutexGuard<'_, AttemptTraffic> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -290,11 +290,11 @@ impl Meter {
         self.state().reader.is_complete()
     }
 
-    pub(super) fn refusal(&self) -> Option<Refusal> {
+    pub(super) fn refusal(&self) -> Option<ProviderRefusal> {
         self.state().reader.refusal().cloned()
     }
 
-    pub(super) fn turn(&self) -> Turn {
+    pub(super) fn turn(&self) -> ModelAnswer {
         self.state().reader.turn().clone()
     }
 

@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::turn::{Ending, Turn};
+use super::turn::{AnswerEnding, ModelAnswer};
 use crate::durability::Batch;
 use crate::id::TaskId;
 use crate::plain_file::{NotRead, Root};
@@ -38,13 +38,13 @@ pub struct Recording {
     pub headers: BTreeMap<String, String>,
     /// The model's answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub turn: Option<Turn>,
+    pub turn: Option<ModelAnswer>,
     /// Any other answer: its text, or the JSON it consists of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Value>,
     /// How it ended.
-    #[serde(default, skip_serializing_if = "Ending::is_complete")]
-    pub end: Ending,
+    #[serde(default, skip_serializing_if = "AnswerEnding::is_complete")]
+    pub end: AnswerEnding,
 }
 
 fn one() -> u32 {
@@ -159,7 +159,7 @@ fn map_json_text(text: &str, change: &dyn Fn(&str) -> String) -> String {
     }
 }
 
-impl Turn {
+impl ModelAnswer {
     fn map(mut self, change: &dyn Fn(&str) -> String) -> Self {
         self.text = change(&self.text);
         self.reasoning = change(&self.reasoning);

@@ -32,7 +32,7 @@ use crate::exec::Pulse;
 use crate::fact::{Fact, Limit, Tokens};
 use crate::id::{Sha256, TaskId};
 use crate::model::{UNNAMED, Wire};
-use attempt::Attempt;
+use attempt::AdmittedAttempt;
 use cassette::{Places, Shelf};
 use spend::Ledger;
 
@@ -40,13 +40,13 @@ pub use cassette::Recording;
 pub use question::{QuestionError, ask_models};
 pub use spend::{Budget, cost_micro_usd};
 pub use tunnel::Tunnel;
-pub use turn::{Ending, ToolCall, Turn, TurnReader, TurnUsage};
+pub use turn::{AnswerEnding, ModelAnswer, ToolCall, TurnReader, TurnUsage};
 
 /// The provider's key. Shows itself as `***`.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Key(String);
+pub struct ProviderKey(String);
 
-impl Key {
+impl ProviderKey {
     /// Wraps a key. White space around it is not part of it: secrets are often pasted with a line
     /// end.
     ///
@@ -87,7 +87,7 @@ impl Key {
 #[error("it holds a line break, a control character, or a character that is not ASCII")]
 pub struct BadKey;
 
-impl fmt::Debug for Key {
+impl fmt::Debug for ProviderKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
@@ -101,7 +101,7 @@ pub enum Upstream {
         /// Its endpoint: `https://api.moonshot.ai/v1`.
         base_url: String,
         /// The key that is added to each request.
-        key: Key,
+        key: ProviderKey,
     },
     /// Recorded answers; neither a key nor a network.
     Cassette {
@@ -262,22 +262,22 @@ pub enum GatewayError {
 
 /// What the connections of a gateway share.
 #[derive(Debug)]
-struct Inner {
+struct GatewayShared {
     port: u16,
-    source: upstream::Source,
+    source: upstream::AnswerSource,
     config: Config,
     ledger: Ledger,
     stop: CancellationToken,
     /// Held while a request is read.
     reading: tokio::sync::Mutex<()>,
     /// By the digest of the token, so that looking one up tells nothing of the others.
-    admitted: Mutex<HashMap<Sha256, Arc<Attempt>>>,
+    admitted: Mutex<HashMap<Sha256, Arc<AdmittedAttempt>>>,
 }
 
 /// A running gateway. Dropping it ends all its connections.
 #[derive(Debug)]
 pub struct Gateway {
-    inner: Arc<Inner>,
+    inner: Arc<GatewayShared>,
     _stop: DropGuard,
 }
 
@@ -287,14 +287,14 @@ impl Gateway {
     /// # Errors
     /// Where there is no port, or no client for the provider can be made.
     pub async fn start(config: Config) -> Result<Self, GatewayError> {
-        let source = upstream::Source::new(&config)?;
+        let source = upstream::AnswerSource::new(&config)?;
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
             .await
             .map_err(GatewayError::Listen)?;
         let port = listener.local_addr().map_err(GatewayError::Listen)?.port();
         let stop = CancellationToken::new();
         let ledger = Ledger::new(config.budget, config.journal.clone());
-        let inner = Inner {
+        let inner = GatewayShared {
             port,
             source,
             config,
@@ -339,7 +339,7 @@ impl Gateway {
         }
         let ledger = self.inner.ledger.clone();
         let closed = self.inner.stop.child_token();
-        let attempt = Arc::new(Attempt::new(
+        let attempt = Arc::new(AdmittedAttempt::new(
             (task, attempt),
             pulse,
             (played, recorded),
@@ -378,8 +378,8 @@ impl Gateway {
     }
 }
 
-impl Inner {
-    fn admitted(&self) -> std::sync::MutexGuard<'_, HashMap<Sha256, Arc<Attempt>>> {
+impl GatewayShared {
+    fn admitted(&self) -> std::sync::MutexGuard<'_, HashMap<Sha256, Arc<AdmittedAttempt>>> {
         self.admitted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -399,8 +399,8 @@ pub struct Pass {
     /// What the agent sends as its key; worth nothing elsewhere, or once the pass is closed.
     pub token: String,
     digest: Sha256,
-    attempt: Arc<Attempt>,
-    inner: Arc<Inner>,
+    attempt: Arc<AdmittedAttempt>,
+    inner: Arc<GatewayShared>,
 }
 
 impl Pass {

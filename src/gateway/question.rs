@@ -11,8 +11,8 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 
 use super::upstream::{cause, client, kept, read_error};
-use super::{GatewayError, Key, ProviderError, Timeouts};
-use crate::model::{BadOffer, Offered, Refusal, UNNAMED, is_out_of_credit, read_offer};
+use super::{GatewayError, ProviderError, ProviderKey, Timeouts};
+use crate::model::{BadOffer, Offered, ProviderRefusal, UNNAMED, is_out_of_credit, read_offer};
 use crate::text::Scrubber;
 
 /// Why the question was not answered.
@@ -105,7 +105,7 @@ const USER_AGENT: &str = concat!("omk-action/", env!("CARGO_PKG_VERSION"));
 ///
 /// # Errors
 /// Where there is no list; see [`QuestionError::is_certain`].
-pub async fn ask_models(base_url: &str, key: &Key) -> Result<Vec<Offered>, QuestionError> {
+pub async fn ask_models(base_url: &str, key: &ProviderKey) -> Result<Vec<Offered>, QuestionError> {
     let timeouts = Timeouts {
         connect: PATIENCE,
         answer: PATIENCE,
@@ -125,11 +125,11 @@ pub async fn ask_models(base_url: &str, key: &Key) -> Result<Vec<Offered>, Quest
 struct Asker<'a> {
     client: reqwest::Client,
     base_url: &'a str,
-    key: &'a Key,
+    key: &'a ProviderKey,
 }
 
 /// What came back.
-enum Reply {
+enum ListReply {
     List(Vec<Offered>),
     /// There is nothing at this address, or not for this method.
     Nothing,
@@ -156,22 +156,22 @@ impl Asker<'_> {
     async fn ask(&self) -> Result<Vec<Offered>, QuestionError> {
         let base_url = self.base_url.to_owned();
         match self.get(self.base_url).await? {
-            Reply::List(list) => Ok(list),
-            Reply::Bad(said) if is_out_of_credit(said.status, &said.kind, &said.message) => {
+            ListReply::List(list) => Ok(list),
+            ListReply::Bad(said) if is_out_of_credit(said.status, &said.kind, &said.message) => {
                 Err(QuestionError::NoCredit { base_url, said })
             }
-            Reply::Bad(said) => Err(match said.status {
+            ListReply::Bad(said) => Err(match said.status {
                 // A page of a proxy says nothing of the key, and 403 may be about the list alone:
                 // some keys may not read it, and some subscriptions answer only to
                 // agents that they know by name, while omk asks under its own.
                 Some(401) if !said.message.is_empty() => QuestionError::Refused { base_url, said },
                 _ => self.unclear(format!("it answered {}", said.in_words())),
             }),
-            Reply::Unread(why) => Err(self.unclear(why)),
+            ListReply::Unread(why) => Err(self.unclear(why)),
             // Where prompts go may answer by itself; if it does not, it says so before anything is
             // paid.
-            Reply::Redirect => Err(self.unclear("it answered with a redirect".to_owned())),
-            reply @ (Reply::Nothing | Reply::Page) => {
+            ListReply::Redirect => Err(self.unclear("it answered with a redirect".to_owned())),
+            reply @ (ListReply::Nothing | ListReply::Page) => {
                 if let Some(better) = self.better().await {
                     let found = "there is no list of models, but there is one nearby";
                     return Err(QuestionError::WrongAddress {
@@ -181,7 +181,7 @@ impl Asker<'_> {
                     });
                 }
                 Err(match reply {
-                    Reply::Page => QuestionError::WrongAddress {
+                    ListReply::Page => QuestionError::WrongAddress {
                         base_url,
                         found: "a web page is there",
                         better: None,
@@ -197,15 +197,15 @@ impl Asker<'_> {
     async fn better(&self) -> Option<String> {
         for better in near(self.base_url) {
             match self.get(&better).await {
-                Ok(Reply::List(_)) => return Some(better),
-                Ok(Reply::Bad(said)) if said.kind != UNNAMED => return Some(better),
+                Ok(ListReply::List(_)) => return Some(better),
+                Ok(ListReply::Bad(said)) if said.kind != UNNAMED => return Some(better),
                 Ok(_) | Err(_) => {}
             }
         }
         None
     }
 
-    async fn get(&self, base_url: &str) -> Result<Reply, QuestionError> {
+    async fn get(&self, base_url: &str) -> Result<ListReply, QuestionError> {
         let url = format!("{}/models", base_url.trim_end_matches('/'));
         let request = self.client.get(url).bearer_auth(self.key.reveal());
         let request = request
@@ -220,28 +220,30 @@ impl Asker<'_> {
                     cause: cause(&error),
                 });
             }
-            Err(error) => return Ok(Reply::Unread(cause(&error))),
+            Err(error) => return Ok(ListReply::Unread(cause(&error))),
         };
         let status = response.status().as_u16();
         if response.status().is_redirection() {
-            return Ok(Reply::Redirect);
+            return Ok(ListReply::Redirect);
         }
         let headers = kept(response.headers());
         let body = match read_capped(response).await {
             Ok(body) => body,
-            Err(why) => return Ok(Reply::Unread(why)),
+            Err(why) => return Ok(ListReply::Unread(why)),
         };
         Ok(match status {
             200..=299 => match read_offer(&body) {
-                Ok(list) => Reply::List(list),
-                Err(BadOffer::NotJson) if body.trim_ascii_start().starts_with(b"<") => Reply::Page,
-                Err(_) if Refusal::read(&body).kind != UNNAMED => {
-                    Reply::Bad(self.said(status, &headers, &body))
+                Ok(list) => ListReply::List(list),
+                Err(BadOffer::NotJson) if body.trim_ascii_start().starts_with(b"<") => {
+                    ListReply::Page
                 }
-                Err(error) => Reply::Unread(error.to_string()),
+                Err(_) if ProviderRefusal::read(&body).kind != UNNAMED => {
+                    ListReply::Bad(self.said(status, &headers, &body))
+                }
+                Err(error) => ListReply::Unread(error.to_string()),
             },
-            404 | 405 | 410 | 501 => Reply::Nothing,
-            _ => Reply::Bad(self.said(status, &headers, &body)),
+            404 | 405 | 410 | 501 => ListReply::Nothing,
+            _ => ListReply::Bad(self.said(status, &headers, &body)),
         })
     }
 

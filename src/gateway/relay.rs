@@ -14,12 +14,12 @@ use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::attempt::{Attempt, Meter};
+use super::attempt::{AdmittedAttempt, Meter};
 use super::cassette::Recording;
-use super::turn::Ending;
-use super::upstream::{Answer, read_error};
+use super::turn::AnswerEnding;
+use super::upstream::{UpstreamResponse, read_error};
 use super::{ProviderError, Scrub};
-use crate::model::Refusal;
+use crate::model::ProviderRefusal;
 use crate::text::{ScrubStream, Scrubber};
 
 /// An answer that is not a stream is small; one over this many bytes is broken.
@@ -34,13 +34,13 @@ pub(super) struct Tape {
 
 /// An answer on its way to the agent.
 pub(super) struct Relay {
-    attempt: Arc<Attempt>,
+    attempt: Arc<AdmittedAttempt>,
     meter: Arc<Meter>,
-    answer: Answer,
+    answer: UpstreamResponse,
     tape: Option<Tape>,
     /// The text of an answer that is not a stream.
     whole: Option<String>,
-    ending: Option<Ending>,
+    ending: Option<AnswerEnding>,
     /// Takes secrets out of what the provider says of its own trouble.
     scrub: Scrub,
     /// Takes the key out of a stream: an agent keeps records of what it is sent.
@@ -58,12 +58,12 @@ enum Next {
 
 impl Relay {
     /// One whose answer has not come yet.
-    pub(super) fn new(attempt: Arc<Attempt>, scrub: Scrub) -> Self {
+    pub(super) fn new(attempt: Arc<AdmittedAttempt>, scrub: Scrub) -> Self {
         let meter = attempt.open_meter();
         Self {
             attempt,
             meter,
-            answer: Answer::none(),
+            answer: UpstreamResponse::none(),
             tape: None,
             whole: None,
             ending: None,
@@ -83,7 +83,7 @@ impl Relay {
     }
 
     /// The answer has come. A request that was turned down costs nothing.
-    pub(super) fn arrived(&mut self, answer: Answer) {
+    pub(super) fn arrived(&mut self, answer: UpstreamResponse) {
         if !(200..300).contains(&answer.status) {
             self.meter.turned_down();
         }
@@ -161,12 +161,12 @@ impl Relay {
                 self.until_told().await;
             }
             Next::End if self.meter.refusal().is_some() || self.meter.is_complete() => {
-                self.ending = Some(Ending::Complete);
+                self.ending = Some(AnswerEnding::Complete);
                 self.judge_complete();
             }
             Next::End => return self.broke("dropped", "the model's answer broke off"),
             Next::Broken(kind) => return self.broke(kind, "the model's answer broke off"),
-            Next::Cut => self.ending = Some(Ending::Cancelled),
+            Next::Cut => self.ending = Some(AnswerEnding::Cancelled),
         }
         next
     }
@@ -186,7 +186,7 @@ impl Relay {
     fn judge_complete(&self) {
         let empty = || {
             let empty = self.meter.turn().emptiness()?;
-            Some(Refusal {
+            Some(ProviderRefusal {
                 kind: empty.as_str().to_owned(),
                 message: empty.in_words().to_owned(),
             })
@@ -198,7 +198,7 @@ impl Relay {
             .or_else(empty)
         {
             None => self.attempt.answered_well(),
-            Some(Refusal { kind, message }) => {
+            Some(ProviderRefusal { kind, message }) => {
                 let status = Some(self.answer.status);
                 self.attempt.failed(ProviderError {
                     status,
@@ -211,7 +211,7 @@ impl Relay {
     }
 
     fn broke(&mut self, kind: &'static str, message: &str) -> Next {
-        self.ending = Some(Ending::Dropped);
+        self.ending = Some(AnswerEnding::Dropped);
         let message = message.to_owned();
         self.attempt.failed(ProviderError {
             status: None,
@@ -284,7 +284,7 @@ impl Relay {
             .body(Body::from(text.clone()))
             .unwrap_or_default();
         self.whole = Some(text);
-        self.ending = Some(Ending::Complete);
+        self.ending = Some(AnswerEnding::Complete);
         response
     }
 
@@ -319,7 +319,7 @@ impl Relay {
                 .iter()
                 .map(|(name, value)| (name.clone(), (self.scrub)(value)))
                 .collect(),
-            end: self.ending.unwrap_or(Ending::Cancelled),
+            end: self.ending.unwrap_or(AnswerEnding::Cancelled),
             ..Recording::default()
         };
         recording.headers.remove("date");

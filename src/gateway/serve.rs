@@ -13,11 +13,11 @@ use axum::response::Response;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::attempt::Attempt;
+use super::attempt::AdmittedAttempt;
 use super::cassette::{request_for_people, turns_since_user};
 use super::relay::{Relay, Tape, refuse};
-use super::upstream::{self, Answer, Source};
-use super::{Inner, Scrub};
+use super::upstream::{self, AnswerSource, UpstreamResponse};
+use super::{GatewayShared, Scrub};
 use crate::fact::Limit;
 use crate::id::Sha256;
 use crate::model::Wire;
@@ -32,16 +32,16 @@ const OTHER_MODELS: [&str; 2] = ["models", "route"];
 /// A listener, and for whom it is.
 #[derive(Clone)]
 struct Door {
-    inner: Arc<Inner>,
+    inner: Arc<GatewayShared>,
     /// The attempt in whose room it is; `None` = it is this machine's.
-    room: Option<Arc<Attempt>>,
+    room: Option<Arc<AdmittedAttempt>>,
 }
 
 /// Serves until the gateway is dropped, or the attempt whose `room` the listener is in is over.
 pub(super) fn spawn(
     listener: tokio::net::TcpListener,
-    inner: Arc<Inner>,
-    room: Option<Arc<Attempt>>,
+    inner: Arc<GatewayShared>,
+    room: Option<Arc<AdmittedAttempt>>,
 ) {
     let stop = room
         .as_ref()
@@ -79,7 +79,7 @@ async fn answer(State(door): State<Door>, request: Request) -> Response {
     // One at a time: many large requests at once must not take all memory.
     let asked = {
         let _turn = inner.reading.lock().await;
-        Asked::read(
+        ModelRequest::read(
             &body,
             inner.config.model.as_deref(),
             inner.config.wire.as_ref(),
@@ -94,7 +94,7 @@ async fn answer(State(door): State<Door>, request: Request) -> Response {
 
 impl Door {
     /// Whether an attempt is served here.
-    fn is_of(&self, attempt: &Arc<Attempt>) -> bool {
+    fn is_of(&self, attempt: &Arc<AdmittedAttempt>) -> bool {
         match &self.room {
             Some(room) => Arc::ptr_eq(room, attempt),
             None => !attempt.has_room.load(std::sync::atomic::Ordering::Acquire),
@@ -111,7 +111,7 @@ fn is_ours(headers: &HeaderMap, port: u16) -> bool {
     host == format!("127.0.0.1:{port}") || host == format!("localhost:{port}")
 }
 
-fn admitted(inner: &Inner, headers: &HeaderMap) -> Option<Arc<Attempt>> {
+fn admitted(inner: &GatewayShared, headers: &HeaderMap) -> Option<Arc<AdmittedAttempt>> {
     let token = headers
         .get(header::AUTHORIZATION)?
         .to_str()
@@ -123,7 +123,7 @@ fn admitted(inner: &Inner, headers: &HeaderMap) -> Option<Arc<Attempt>> {
         .map(Arc::clone)
 }
 
-fn models(inner: &Inner) -> Response {
+fn models(inner: &GatewayShared) -> Response {
     let models = inner
         .config
         .model
@@ -135,13 +135,13 @@ fn models(inner: &Inner) -> Response {
 }
 
 /// A request that was understood.
-struct Asked {
+struct ModelRequest {
     body: Bytes,
     said: Value,
     streams: bool,
 }
 
-impl Asked {
+impl ModelRequest {
     fn read(body: &[u8], model: Option<&str>, wire: Option<&Wire>) -> Result<Self, String> {
         let said: Value =
             serde_json::from_slice(body).map_err(|_| "the request is not JSON".to_owned())?;
@@ -181,10 +181,10 @@ impl Asked {
 }
 
 async fn pass_on(
-    inner: &Inner,
-    attempt: &Arc<Attempt>,
+    inner: &GatewayShared,
+    attempt: &Arc<AdmittedAttempt>,
     headers: &HeaderMap,
-    asked: Asked,
+    asked: ModelRequest,
 ) -> Response {
     if inner.ledger.broken().borrow().is_some() {
         attempt.over_budget();
@@ -216,14 +216,14 @@ async fn pass_on(
             scrub: scrub(inner),
         });
     }
-    let Asked {
+    let ModelRequest {
         body,
         said,
         streams,
     } = asked;
     drop(said);
     let answer = match &inner.source {
-        Source::Live {
+        AnswerSource::Live {
             client,
             url,
             key,
@@ -235,7 +235,7 @@ async fn pass_on(
                 answer = asking => answer,
             }
         }
-        Source::Cassette => played(attempt, turns, streams),
+        AnswerSource::Cassette => played(attempt, turns, streams),
     };
     relay.arrived(answer);
     relay.into_response(inner.source.key()).await
@@ -246,7 +246,7 @@ async fn pass_on(
 const PICTURE: u64 = 4_000;
 
 /// How much there is to read in a request, in bytes of words.
-fn words_of(asked: &Asked) -> u64 {
+fn words_of(asked: &ModelRequest) -> u64 {
     let mut rest = vec![&asked.said];
     let mut words = asked.body.len() as u64;
     while let Some(value) = rest.pop() {
@@ -265,7 +265,7 @@ fn words_of(asked: &Asked) -> u64 {
 }
 
 /// The recorded answer; a miss is one that the CLI does not retry.
-fn played(attempt: &Attempt, turns: u32, streams: bool) -> Answer {
+fn played(attempt: &AdmittedAttempt, turns: u32, streams: bool) -> UpstreamResponse {
     let Some(shelf) = &attempt.played else {
         return upstream::refusal(400, "cassette", "there is no cassette");
     };
@@ -279,7 +279,7 @@ fn played(attempt: &Attempt, turns: u32, streams: bool) -> Answer {
     }
 }
 
-fn scrub(inner: &Inner) -> Scrub {
+fn scrub(inner: &GatewayShared) -> Scrub {
     let further = Arc::clone(&inner.config.scrub);
     match inner.source.key().map(str::to_owned) {
         Some(key) => Arc::new(move |text| further(&text.replace(&key, "***"))),
@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn pictures_count_as_so_many_words_however_deep_they_lie() {
         let words = |said: Value| {
-            words_of(&Asked {
+            words_of(&ModelRequest {
                 body: said.to_string().into(),
                 said,
                 streams: true,

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 
-use super::account::Account;
+use super::account::SpendingAccount;
 use crate::fact::{Fact, Limit, Tokens};
 use crate::model::Prices;
 
@@ -45,7 +45,7 @@ pub(super) struct Ledger {
     broken: Arc<watch::Sender<Option<Limit>>>,
     /// Moves when a request that waits may go out, or never will.
     moved: Arc<watch::Sender<()>>,
-    pub(super) account: Arc<Account>,
+    pub(super) account: Arc<SpendingAccount>,
 }
 
 #[derive(Debug, Default)]
@@ -64,7 +64,7 @@ impl Ledger {
             book: Arc::default(),
             broken: Arc::new(watch::Sender::new(None)),
             moved: Arc::new(watch::Sender::new(())),
-            account: Arc::new(Account::new(journal)),
+            account: Arc::new(SpendingAccount::new(journal)),
         };
         ledger.check(Tokens::default());
         ledger

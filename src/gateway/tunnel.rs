@@ -19,7 +19,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{GatewayError, random_token};
 use crate::exec::egress::Proxy;
-use crate::plan::Host;
+use crate::plan::HostName;
 
 /// The head of a `CONNECT` has a name and a few lines; 8 KiB is what most servers take.
 const LONGEST_HEAD: usize = 8 << 10;
@@ -36,14 +36,14 @@ const REMEMBERED: usize = 50;
 
 /// A proxy for one child. Dropping it ends all its connections.
 pub struct Tunnel {
-    shared: Arc<Shared>,
+    shared: Arc<TunnelShared>,
     port: u16,
     token: String,
     _stop: DropGuard,
 }
 
-struct Shared {
-    allowed: Vec<Host>,
+struct TunnelShared {
+    allowed: Vec<HostName>,
     /// The way of this machine itself to other hosts.
     proxy: Option<Proxy>,
     refused: Mutex<BTreeSet<String>>,
@@ -68,14 +68,14 @@ impl Tunnel {
     ///
     /// # Errors
     /// Where there is no port, or no random bytes for the token.
-    pub async fn start(allowed: Vec<Host>, proxy: Option<Proxy>) -> Result<Self, GatewayError> {
+    pub async fn start(allowed: Vec<HostName>, proxy: Option<Proxy>) -> Result<Self, GatewayError> {
         let token = random_token()?;
         let listener = TcpListener::bind(("127.0.0.1", 0))
             .await
             .map_err(GatewayError::Listen)?;
         let port = listener.local_addr().map_err(GatewayError::Listen)?.port();
         let stop = CancellationToken::new();
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(TunnelShared {
             allowed,
             proxy,
             refused: Mutex::default(),
@@ -157,7 +157,7 @@ impl Tunnel {
     }
 }
 
-impl Shared {
+impl TunnelShared {
     fn remember(&self, host: &str) {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         if refused.len() < REMEMBERED {
@@ -178,7 +178,7 @@ impl Shared {
     }
 }
 
-async fn serve(listener: TcpListener, shared: Arc<Shared>, credentials: Option<String>) {
+async fn serve(listener: TcpListener, shared: Arc<TunnelShared>, credentials: Option<String>) {
     let credentials = credentials.map(Arc::new);
     loop {
         let place = tokio::select! {
@@ -208,14 +208,14 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, credentials: Option<S
 
 async fn carry(
     mut child: TcpStream,
-    shared: &Shared,
+    shared: &TunnelShared,
     credentials: Option<&str>,
 ) -> std::io::Result<()> {
     let late = |_| std::io::Error::from(std::io::ErrorKind::TimedOut);
     let head = tokio::time::timeout(PATIENCE, read_head(&mut child))
         .await
         .map_err(late)??;
-    let asked = match Asked::parse(&head) {
+    let asked = match TunnelRequest::parse(&head) {
         Ok(asked) => asked,
         Err(NotCarried::PlainHttp(host)) => {
             let what = format!("http://{host}");
@@ -397,7 +397,7 @@ fn is_public(address: IpAddr) -> bool {
 
 /// A request that was understood.
 #[derive(Debug, PartialEq, Eq)]
-struct Asked {
+struct TunnelRequest {
     /// In lower case.
     host: String,
     port: u16,
@@ -412,7 +412,7 @@ enum NotCarried {
     NotUnderstood(&'static str),
 }
 
-impl Asked {
+impl TunnelRequest {
     fn parse(head: &str) -> Result<Self, NotCarried> {
         let not_understood = NotCarried::NotUnderstood;
         let mut lines = head.split("\r\n");

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::fact::Tokens;
-use crate::model::{Empty, Refusal};
+use crate::model::{Empty, ProviderRefusal};
 
 /// What the model said in one answer.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Turn {
+pub struct ModelAnswer {
     /// Words for the reader.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub text: String,
@@ -130,11 +130,11 @@ impl TurnUsage {
 #[derive(Debug, Default)]
 pub struct TurnReader {
     line: Vec<u8>,
-    turn: Turn,
+    turn: ModelAnswer,
     done: bool,
     spoken: u64,
     /// What the provider said of its own trouble inside an answer that began as a good one.
-    refusal: Option<Refusal>,
+    refusal: Option<ProviderRefusal>,
 }
 
 /// A line of a stream longer than this is not looked into; it still passes. No sane delta is a
@@ -175,7 +175,10 @@ impl TurnReader {
     }
 
     fn absorb(&mut self, chunk: &Value) {
-        self.refusal = self.refusal.take().or_else(|| Refusal::inside(chunk));
+        self.refusal = self
+            .refusal
+            .take()
+            .or_else(|| ProviderRefusal::inside(chunk));
         let choice = chunk.pointer("/choices/0").unwrap_or(&Value::Null);
         let usage = chunk.get("usage").and_then(TurnUsage::read);
         if let Some(usage) = usage.or_else(|| choice.get("usage").and_then(TurnUsage::read)) {
@@ -260,7 +263,7 @@ impl TurnReader {
 
     /// What the provider said of its own trouble, where the answer holds an error.
     #[must_use]
-    pub fn refusal(&self) -> Option<&Refusal> {
+    pub fn refusal(&self) -> Option<&ProviderRefusal> {
         self.refusal.as_ref()
     }
 
@@ -278,12 +281,12 @@ impl TurnReader {
 
     /// What has been said so far.
     #[must_use]
-    pub fn turn(&self) -> &Turn {
+    pub fn turn(&self) -> &ModelAnswer {
         &self.turn
     }
 }
 
-impl Turn {
+impl ModelAnswer {
     /// What is wrong with a whole answer that holds neither words nor tools. A filter's silence has
     /// a class of its own.
     pub(super) fn emptiness(&self) -> Option<Empty> {
@@ -322,7 +325,7 @@ impl Turn {
     /// The answer as server-sent events, one text each; `seed` names it and its calls apart from
     /// other answers. One that was broken off has neither a reason to stop nor `[DONE]`.
     #[must_use]
-    pub fn to_events(&self, seed: &str, ending: Ending) -> Vec<String> {
+    pub fn to_events(&self, seed: &str, ending: AnswerEnding) -> Vec<String> {
         let chunk = |delta: Value, finish: Option<&str>, usage: Option<TurnUsage>| {
             let mut chunk = json!({"id": format!("chatcmpl-{seed}"), "object": "chat.completion.chunk", "created": 0,
                 "model": "omk", "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]});
@@ -352,12 +355,12 @@ impl Turn {
                 .map(|call| chunk(json!({"tool_calls": [call]}), None, None)),
         );
         match ending {
-            Ending::Complete => {
+            AnswerEnding::Complete => {
                 let usage = Some(self.usage.unwrap_or_default());
                 events.push(chunk(json!({}), Some(self.finish()), usage));
                 events.push("data: [DONE]\n\n".to_owned());
             }
-            Ending::Dropped | Ending::Cancelled => {}
+            AnswerEnding::Dropped | AnswerEnding::Cancelled => {}
         }
         events
     }
@@ -381,7 +384,7 @@ impl Turn {
 /// How an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Ending {
+pub enum AnswerEnding {
     /// Whole.
     #[default]
     Complete,
@@ -391,7 +394,7 @@ pub enum Ending {
     Cancelled,
 }
 
-impl Ending {
+impl AnswerEnding {
     pub(super) fn is_complete(&self) -> bool {
         *self == Self::Complete
     }

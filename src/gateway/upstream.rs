@@ -1,4 +1,4 @@
-//! Where answers come from: the provider, or a cassette. Both give the same [`Answer`].
+//! Where answers come from: the provider, or a cassette. Both give the same [`UpstreamResponse`].
 //!
 //! It refuses to follow redirects, and shows the key to nobody but the provider.
 
@@ -13,11 +13,11 @@ use futures_util::stream::{self, BoxStream};
 use serde_json::json;
 
 use super::cassette::Recording;
-use super::{Config, Ending, GatewayError, Key, ProviderError, Timeouts, Upstream};
-use crate::model::Refusal;
+use super::{AnswerEnding, Config, GatewayError, ProviderError, ProviderKey, Timeouts, Upstream};
+use crate::model::ProviderRefusal;
 
 /// An answer on its way.
-pub(super) struct Answer {
+pub(super) struct UpstreamResponse {
     pub(super) status: u16,
     /// The headers that matter to an agent, in lower case.
     pub(super) headers: BTreeMap<String, String>,
@@ -28,7 +28,7 @@ pub(super) struct Answer {
     pub(super) error: Option<ProviderError>,
 }
 
-impl Answer {
+impl UpstreamResponse {
     /// What stands in for an answer that has not come.
     pub(super) fn none() -> Self {
         Self {
@@ -50,17 +50,17 @@ const PASSED_ON: [&str; 4] = ["accept", "user-agent", "x-msh-platform", "x-msh-v
 
 /// Where answers come from.
 #[derive(Debug)]
-pub(super) enum Source {
+pub(super) enum AnswerSource {
     Live {
         client: reqwest::Client,
         url: String,
-        key: Key,
+        key: ProviderKey,
         timeouts: Timeouts,
     },
     Cassette,
 }
 
-impl Source {
+impl AnswerSource {
     pub(super) fn new(config: &Config) -> Result<Self, GatewayError> {
         match &config.upstream {
             Upstream::Cassette { dir: _ } => Ok(Self::Cassette),
@@ -114,10 +114,10 @@ pub(super) fn client(base_url: &str, timeouts: Timeouts) -> Result<reqwest::Clie
 
 /// Asks the provider. Trouble on the way becomes an answer that the agent understands.
 pub(super) async fn ask_live(
-    (client, url, key, timeouts): (&reqwest::Client, &str, &Key, Timeouts),
+    (client, url, key, timeouts): (&reqwest::Client, &str, &ProviderKey, Timeouts),
     headers: &HeaderMap,
     body: Bytes,
-) -> Answer {
+) -> UpstreamResponse {
     let mut request = client
         .post(url)
         .bearer_auth(key.reveal())
@@ -159,7 +159,7 @@ pub(super) async fn ask_live(
             "redirect",
             "the model's provider answers with a redirect; correct `base_url`",
         ),
-        Ok(Ok(response)) => Answer {
+        Ok(Ok(response)) => UpstreamResponse {
             status: response.status().as_u16(),
             headers: kept(response.headers()),
             body: response
@@ -241,7 +241,7 @@ pub(super) fn kept(headers: &HeaderMap) -> BTreeMap<String, String> {
 }
 
 /// An answer that omk itself gives.
-pub(super) fn refusal(status: u16, kind: &str, message: &str) -> Answer {
+pub(super) fn refusal(status: u16, kind: &str, message: &str) -> UpstreamResponse {
     let body = json!({"error": {"message": format!("omk: {message}"), "type": kind}}).to_string();
     let told = matches!(kind, "silent" | "connect" | "dropped");
     let error = ProviderError {
@@ -250,7 +250,7 @@ pub(super) fn refusal(status: u16, kind: &str, message: &str) -> Answer {
         kind: kind.to_owned(),
         message: message.to_owned(),
     };
-    Answer {
+    UpstreamResponse {
         status,
         headers: BTreeMap::from([("content-type".to_owned(), "application/json".to_owned())]),
         body: stream::iter([Ok(Bytes::from(body))]).boxed(),
@@ -260,7 +260,7 @@ pub(super) fn refusal(status: u16, kind: &str, message: &str) -> Answer {
 }
 
 /// A recorded answer as one on its way.
-pub(super) fn play(recording: &Recording, key: &str, wants_stream: bool) -> Answer {
+pub(super) fn play(recording: &Recording, key: &str, wants_stream: bool) -> UpstreamResponse {
     let seed = key.replace('/', "-");
     let (content_type, chunks) = match &recording.turn {
         Some(turn) if wants_stream => ("text/event-stream", turn.to_events(&seed, recording.end)),
@@ -280,12 +280,12 @@ pub(super) fn play(recording: &Recording, key: &str, wants_stream: bool) -> Answ
     }
     let chunks = stream::iter(chunks.into_iter().map(|chunk| Ok(Bytes::from(chunk))));
     let body = match recording.end {
-        Ending::Complete => chunks.boxed(),
-        Ending::Dropped => chunks.chain(stream::iter([Err(())])).boxed(),
+        AnswerEnding::Complete => chunks.boxed(),
+        AnswerEnding::Dropped => chunks.chain(stream::iter([Err(())])).boxed(),
         // The agent went away then; so it will now, by its own clock.
-        Ending::Cancelled => chunks.chain(stream::pending()).boxed(),
+        AnswerEnding::Cancelled => chunks.chain(stream::pending()).boxed(),
     };
-    Answer {
+    UpstreamResponse {
         status: recording.status,
         headers,
         body,
@@ -301,7 +301,7 @@ pub(super) fn read_error(
     body: &[u8],
     hide: &dyn Fn(&str) -> String,
 ) -> ProviderError {
-    let Refusal { kind, message } = Refusal::read(body).shown(hide);
+    let ProviderRefusal { kind, message } = ProviderRefusal::read(body).shown(hide);
     ProviderError {
         status: Some(status),
         retry_after: retry_after(headers),

@@ -37,14 +37,14 @@ pub struct Anchor {
     run: RunId,
     /// The second names of objects, as git lays them out.
     spare: PathBuf,
-    kept: Arc<Mutex<HashMap<Oid, Kept>>>,
+    kept: Arc<Mutex<HashMap<Oid, KeepState>>>,
     /// How many objects had vanished and are back.
     brought_back: Arc<AtomicU64>,
 }
 
 /// How far the keeping of a commit has come.
 #[derive(Debug)]
-enum Kept {
+enum KeepState {
     /// The ref leads to it.
     Held,
     /// These objects are all that is new in it, each read once and with a second name.
@@ -84,7 +84,7 @@ impl Anchor {
         let before = self.repo.with(|repo| self.tip(repo))?;
         let parents: Vec<Oid> = before.into_iter().chain(new.iter().copied()).collect();
         self.point_to(&parents, when)?;
-        kept.extend(new.into_iter().map(|oid| (oid, Kept::Held)));
+        kept.extend(new.into_iter().map(|oid| (oid, KeepState::Held)));
         Ok(())
     }
 
@@ -106,16 +106,16 @@ impl Anchor {
     pub fn settle(&self, old: &TreeId, new: &Tip, when: Moment) -> Result<(), GitError> {
         let commit = commit_oid(&new.commit);
         let known = match self.kept().get(&commit) {
-            Some(Kept::OnDisk) => return Ok(()),
-            Some(Kept::Whole(objects)) => Some(objects.clone()),
-            Some(Kept::Held) | None => None,
+            Some(KeepState::OnDisk) => return Ok(()),
+            Some(KeepState::Whole(objects)) => Some(objects.clone()),
+            Some(KeepState::Held) | None => None,
         };
         let objects = match known.filter(|objects| self.are_loose(objects)) {
             Some(objects) => objects,
             None => self.secured(old, new, when)?,
         };
         self.repo.write_through(&objects)?;
-        self.kept().insert(commit, Kept::OnDisk);
+        self.kept().insert(commit, KeepState::OnDisk);
         Ok(())
     }
 
@@ -192,9 +192,11 @@ impl Anchor {
             self.hold(std::slice::from_ref(&new.commit), when)?;
             self.check(&objects)?;
             let mut kept = self.kept();
-            let kept = kept.entry(commit_oid(&new.commit)).or_insert(Kept::Held);
-            if !matches!(kept, Kept::OnDisk) {
-                *kept = Kept::Whole(objects.clone());
+            let kept = kept
+                .entry(commit_oid(&new.commit))
+                .or_insert(KeepState::Held);
+            if !matches!(kept, KeepState::OnDisk) {
+                *kept = KeepState::Whole(objects.clone());
             }
             Ok(objects)
         })
@@ -234,7 +236,10 @@ impl Anchor {
             .filter(|oid| once.insert(*oid))
             .collect();
         self.point_to(&parents, when)?;
-        *kept = parents.into_iter().map(|oid| (oid, Kept::Held)).collect();
+        *kept = parents
+            .into_iter()
+            .map(|oid| (oid, KeepState::Held))
+            .collect();
         Ok(())
     }
 
@@ -282,7 +287,7 @@ impl Anchor {
         !self.kept().is_empty()
     }
 
-    fn kept(&self) -> MutexGuard<'_, HashMap<Oid, Kept>> {
+    fn kept(&self) -> MutexGuard<'_, HashMap<Oid, KeepState>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -3,20 +3,20 @@
 //!
 //! It refuses to guess that something went well.
 
-use super::binary::{Heard, said};
+use super::binary::{GitOutput, said};
 use super::call::End;
 use super::error::GitError;
-use super::refusal::Refusal;
+use super::refusal::RemoteRule;
 
 /// Why a remote did not change a ref.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum PushRejection {
     /// It is not where it was expected.
     Moved { name: String },
     /// It does not want it.
     Refused {
         name: String,
-        why: Refusal,
+        why: RemoteRule,
         said: String,
     },
 }
@@ -84,7 +84,7 @@ const UNAUTHORISED: [&str; 7] = [
 ];
 
 /// The first ref that a push failed on by itself, where the push came that far.
-pub(super) fn refused(heard: &Heard) -> Option<Answer> {
+pub(super) fn refused(heard: &GitOutput) -> Option<PushRejection> {
     let out = String::from_utf8_lossy(&heard.out);
     let mut dragged = None;
     for line in out.lines().filter_map(|line| line.strip_prefix("!\t")) {
@@ -108,22 +108,22 @@ pub(super) fn refused(heard: &Heard) -> Option<Answer> {
         .map(|name| told(name, "", &heard.err))
 }
 
-fn told(name: String, reason: &str, complaint: &str) -> Answer {
+fn told(name: String, reason: &str, complaint: &str) -> PushRejection {
     let remarks = remarks(complaint);
     let both = format!("{reason}\n{remarks}");
     let says = |words: &[&str]| words.iter().any(|words| both.contains(words));
     // A rule may be told in the same breath as a lock that failed because of it.
     let why = if says(&[WORKFLOW]) {
-        Refusal::Workflow
+        RemoteRule::Workflow
     } else if says(&PROTECTED) {
-        Refusal::Protected
+        RemoteRule::Protected
     } else if says(&MOVED) {
-        return Answer::Moved { name };
+        return PushRejection::Moved { name };
     } else {
-        Refusal::Other
+        RemoteRule::Other
     };
     let said = said(&both);
-    Answer::Refused { name, why, said }
+    PushRejection::Refused { name, why, said }
 }
 
 /// What the remote itself said.
@@ -139,7 +139,7 @@ fn remarks(complaint: &str) -> String {
 }
 
 /// Why a call to a remote failed as a whole.
-pub(super) fn trouble(what: &str, remote: &str, heard: &Heard) -> GitError {
+pub(super) fn trouble(what: &str, remote: &str, heard: &GitOutput) -> GitError {
     let (what, remote) = (what.to_owned(), remote.to_owned());
     let says = |words: &[&str]| words.iter().any(|words| heard.err.contains(words));
     let said = said(&heard.err);

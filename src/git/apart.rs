@@ -12,11 +12,11 @@ use git2::{ObjectType, Oid, Repository, Tree};
 use super::error::GitError;
 use super::lineage::Paths;
 use super::lookup::find_tree;
-use super::tree::{Changes, Entry, above};
+use super::tree::{Changes, TreeEntry, above};
 
 /// One side of a merge: its tree, and every path in which it differs from what the sides have in
 /// common. More paths do no harm: they only make git look closer.
-pub(super) struct Side<'a> {
+pub(super) struct MergeSide<'a> {
     pub(super) tree: Oid,
     pub(super) touched: &'a Paths,
 }
@@ -24,10 +24,13 @@ pub(super) struct Side<'a> {
 /// What `ours` gets from `theirs`; `None` where git must look closer.
 pub(super) fn apart(
     repo: &Repository,
-    ours: &Side<'_>,
-    theirs: &Side<'_>,
+    ours: &MergeSide<'_>,
+    theirs: &MergeSide<'_>,
 ) -> Result<Option<Changes>, GitError> {
-    let (mut our, mut their) = (Reader::new(repo, ours.tree), Reader::new(repo, theirs.tree));
+    let (mut our, mut their) = (
+        TreeReader::new(repo, ours.tree),
+        TreeReader::new(repo, theirs.tree),
+    );
     let mut changes = Changes::new();
     for path in theirs.touched {
         // Also if both ended the same: a path that both removed may have been renamed by each to
@@ -73,7 +76,7 @@ pub(super) fn apart(
 }
 
 /// Whether a side that touched paths below a directory still has one of them.
-fn holds(side: &mut Reader<'_>, touched: &Paths, directory: &[u8]) -> Result<bool, GitError> {
+fn holds(side: &mut TreeReader<'_>, touched: &Paths, directory: &[u8]) -> Result<bool, GitError> {
     for path in below(touched, directory) {
         if side.at(path)? != There::Nothing {
             return Ok(true);
@@ -95,17 +98,17 @@ fn below<'a>(paths: &'a Paths, directory: &[u8]) -> impl Iterator<Item = &'a Vec
 enum There {
     Nothing,
     Directory,
-    File(Entry),
+    File(TreeEntry),
 }
 
 /// A tree that is looked into at several paths; each directory on the way is read once.
-struct Reader<'repo> {
+struct TreeReader<'repo> {
     repo: &'repo Repository,
     top: Oid,
     open: HashMap<Vec<u8>, Option<Tree<'repo>>>,
 }
 
-impl<'repo> Reader<'repo> {
+impl<'repo> TreeReader<'repo> {
     fn new(repo: &'repo Repository, top: Oid) -> Self {
         Self {
             repo,
@@ -129,7 +132,7 @@ impl<'repo> Reader<'repo> {
             return Ok(There::Directory);
         }
         let mode = u32::try_from(entry.filemode()).unwrap_or(super::tree::FILE);
-        Ok(There::File(Entry {
+        Ok(There::File(TreeEntry {
             mode,
             oid: entry.id(),
         }))

@@ -273,14 +273,14 @@ impl<'a> Git<'a> {
     }
 
     /// Runs it as [`Git::run`] does, and says what it complained of, however it ended.
-    pub(super) fn end(self, input: &Path) -> Result<Heard, GitError> {
+    pub(super) fn end(self, input: &Path) -> Result<GitOutput, GitError> {
         self.list(input)?.hear(LONGEST, None)
     }
 
     /// Runs it for at most that long, or until the work of this thread is stopped, and says what it
     /// said, however it ended. Its standard output goes to the file where one is given. Nothing
     /// of it is left when this returns.
-    pub(super) fn hear(mut self, most: Duration, to: Option<File>) -> Result<Heard, GitError> {
+    pub(super) fn hear(mut self, most: Duration, to: Option<File>) -> Result<GitOutput, GitError> {
         go_on()?;
         self.command
             .stdout(to.map_or_else(Stdio::piped, Stdio::from));
@@ -294,7 +294,7 @@ impl<'a> Git<'a> {
         if end == End::Stopped {
             return Err(GitError::Stopped);
         }
-        Ok(Heard {
+        Ok(GitOutput {
             what: self.what.into(),
             subcommand: self.subcommand.into(),
             end,
@@ -312,7 +312,7 @@ fn could_not_start(source: io::Error) -> GitError {
 }
 
 /// What a call of git said.
-pub(super) struct Heard {
+pub(super) struct GitOutput {
     what: String,
     subcommand: String,
     pub(super) end: End,
@@ -320,7 +320,7 @@ pub(super) struct Heard {
     pub(super) err: String,
 }
 
-impl Heard {
+impl GitOutput {
     pub(super) fn succeeded(&self) -> bool {
         match self.end {
             End::Of(status) => status.success(),

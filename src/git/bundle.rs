@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use git2::Oid;
 
-use super::binary::{Git, Heard, said};
+use super::binary::{Git, GitOutput, said};
 use super::call::End;
 use super::error::GitError;
 use super::merge::signature;
@@ -402,7 +402,7 @@ impl Repo {
     }
 }
 
-fn refuse(heard: Heard) -> Result<(), BundleError> {
+fn refuse(heard: GitOutput) -> Result<(), BundleError> {
     match heard.end {
         End::Of(status) if status.success() => Ok(()),
         End::Of(_) => match heard.failure() {

@@ -100,7 +100,7 @@ pub(super) fn closer(
     trees: Three,
     touched: &Paths,
 ) -> Result<Merge, GitError> {
-    let place = Place::new()?;
+    let place = MergeRepository::new()?;
     place.lay_attributes(objects, trees.ours, touched)?;
     let base = place.commit(trees.base, None)?;
     for (name, tree) in NAMES.iter().zip([trees.ours, trees.theirs]) {
@@ -152,12 +152,12 @@ fn as_named<'a>(path: &'a [u8], touched: &Paths) -> &'a [u8] {
 }
 
 /// A repository that lives as long as one merge.
-struct Place {
+struct MergeRepository {
     dir: tempfile::TempDir,
     repo: Repository,
 }
 
-impl Place {
+impl MergeRepository {
     fn new() -> Result<Self, GitError> {
         let temporary = std::env::temp_dir();
         let dir = tempfile::Builder::new()

@@ -14,7 +14,7 @@ use super::call::go_on;
 use super::error::GitError;
 use super::facts::Bytes;
 use super::lookup::find_blob;
-use super::tree::{EXECUTABLE, Entry, FILE, SYMLINK};
+use super::tree::{EXECUTABLE, FILE, SYMLINK, TreeEntry};
 use super::walk::below;
 use crate::plain_file::{NotRead, Root};
 
@@ -133,7 +133,7 @@ impl<'a> Files<'a> {
     }
 }
 
-pub(super) fn mode_of(meta: &Metadata, instead: Option<Entry>) -> u32 {
+pub(super) fn mode_of(meta: &Metadata, instead: Option<TreeEntry>) -> u32 {
     match instead {
         _ if meta.is_symlink() => SYMLINK,
         Some(was) if !was.is_symlink() && !was.is_submodule() => was.mode,
@@ -155,7 +155,11 @@ fn read_link(on_disk: &Path) -> Result<Vec<u8>, GitError> {
     Ok(target.as_os_str().as_bytes().to_vec())
 }
 
-pub(super) fn write_entry(repo: &Repository, on_disk: &Path, entry: Entry) -> Result<(), GitError> {
+pub(super) fn write_entry(
+    repo: &Repository,
+    on_disk: &Path,
+    entry: TreeEntry,
+) -> Result<(), GitError> {
     let blob = find_blob(
         repo,
         entry.oid,

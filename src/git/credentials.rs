@@ -20,7 +20,7 @@ struct Setting {
 }
 
 /// Whose settings they are.
-enum Whose {
+enum SettingsOwner {
     /// The repository's or the work tree's own.
     Own,
     /// The person's, the machine's, or a file's that only some work trees read.
@@ -49,9 +49,9 @@ impl Repo {
             .ok()?;
         for (scope, setting) in parse(&out, self.common_dir()) {
             let whose = if matches!(scope.as_str(), "local" | "worktree") {
-                Whose::Own
+                SettingsOwner::Own
             } else {
-                Whose::Other
+                SettingsOwner::Other
             };
             if let Some(what) = what_it_keeps(&setting, &whose) {
                 return Ok(Some(format!("{what} in {}", setting.file)));
@@ -81,7 +81,10 @@ impl Repo {
         let Ok(out) = heard.ok() else { return Ok(None) };
         let settings = out.split(|&byte| byte == 0).filter(|part| !part.is_empty());
         let keeps = settings.filter_map(|part| {
-            what_it_keeps(&setting(&path.display().to_string(), part), &Whose::Own)
+            what_it_keeps(
+                &setting(&path.display().to_string(), part),
+                &SettingsOwner::Own,
+            )
         });
         Ok(keeps
             .map(|what| format!("{what} in {}", path.display()))
@@ -113,7 +116,7 @@ fn setting(file: &str, text: &[u8]) -> Setting {
     }
 }
 
-fn what_it_keeps(setting: &Setting, whose: &Whose) -> Option<String> {
+fn what_it_keeps(setting: &Setting, whose: &SettingsOwner) -> Option<String> {
     let key = setting.key.to_ascii_lowercase();
     let value = setting.value.trim();
     if key.starts_with("http.")
@@ -126,8 +129,8 @@ fn what_it_keeps(setting: &Setting, whose: &Whose) -> Option<String> {
         ));
     }
     let own = match whose {
-        Whose::Own => true,
-        Whose::Other => false,
+        SettingsOwner::Own => true,
+        SettingsOwner::Other => false,
     };
     if own && key.starts_with("credential.") && key.ends_with("helper") && !value.is_empty() {
         return Some(format!(
@@ -234,7 +237,7 @@ mod tests {
             key: key.to_owned(),
             value: value.to_owned(),
         };
-        what_it_keeps(&setting, &Whose::Own)
+        what_it_keeps(&setting, &SettingsOwner::Own)
     }
 
     #[test]

@@ -7,12 +7,16 @@ use git2::{Oid, Repository};
 
 use super::error::GitError;
 use super::lookup::find_tree;
-use super::tree::{DEPTH, DIRECTORY, Entry, kind_of, too_deep};
+use super::tree::{DEPTH, DIRECTORY, TreeEntry, kind_of, too_deep};
 
 /// Every path that differs, with what it holds in either. Directories that both have alike are not
 /// read.
-pub(super) fn difference(repo: &Repository, old: Oid, new: Oid) -> Result<Difference, GitError> {
-    let mut found = Difference::new();
+pub(super) fn difference(
+    repo: &Repository,
+    old: Oid,
+    new: Oid,
+) -> Result<TreeDifference, GitError> {
+    let mut found = TreeDifference::new();
     let mut open = vec![(Vec::new(), 0, Some(old), Some(new))];
     while let Some((above, depth, old, new)) = open.pop() {
         if old == new {
@@ -35,17 +39,17 @@ pub(super) fn difference(repo: &Repository, old: Oid, new: Oid) -> Result<Differ
             } else {
                 [&above[..], b"/", name].concat()
             };
-            let file = |entry: Option<&Entry>| {
+            let file = |entry: Option<&TreeEntry>| {
                 entry.filter(|entry| kind_of(entry.mode).is_some()).copied()
             };
-            let sides = Sides {
+            let sides = PathSides {
                 before: file(before),
                 after: file(after),
             };
             if sides.before.is_some() || sides.after.is_some() {
                 found.insert(path.clone(), sides);
             }
-            let directory = |entry: Option<&Entry>| {
+            let directory = |entry: Option<&TreeEntry>| {
                 entry
                     .filter(|entry| entry.mode == DIRECTORY)
                     .map(|entry| entry.oid)
@@ -57,12 +61,15 @@ pub(super) fn difference(repo: &Repository, old: Oid, new: Oid) -> Result<Differ
 }
 
 /// What a directory has, by name; nothing if there is none.
-fn entries(repo: &Repository, directory: Option<Oid>) -> Result<HashMap<Vec<u8>, Entry>, GitError> {
+fn entries(
+    repo: &Repository,
+    directory: Option<Oid>,
+) -> Result<HashMap<Vec<u8>, TreeEntry>, GitError> {
     let Some(oid) = directory else {
         return Ok(HashMap::new());
     };
     let tree = find_tree(repo, oid)?;
-    let entry = |entry: git2::TreeEntry<'_>| Entry {
+    let entry = |entry: git2::TreeEntry<'_>| TreeEntry {
         mode: u32::try_from(entry.filemode()).unwrap_or(0),
         oid: entry.id(),
     };
@@ -73,11 +80,11 @@ fn entries(repo: &Repository, directory: Option<Oid>) -> Result<HashMap<Vec<u8>,
 }
 
 /// The paths in which two trees differ.
-pub(super) type Difference = BTreeMap<Vec<u8>, Sides>;
+pub(super) type TreeDifference = BTreeMap<Vec<u8>, PathSides>;
 
 /// What a path holds in two trees.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Sides {
-    pub(super) before: Option<Entry>,
-    pub(super) after: Option<Entry>,
+pub(super) struct PathSides {
+    pub(super) before: Option<TreeEntry>,
+    pub(super) after: Option<TreeEntry>,
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use git2::{ErrorClass, ErrorCode};
 
-use super::refusal::Refusal;
+use super::refusal::RemoteRule;
 use crate::id::{CommitId, RepoPath};
 use crate::text;
 
@@ -234,7 +234,7 @@ pub enum GitError {
         /// The ref's full name.
         name: String,
         /// Which rule it is.
-        why: Refusal,
+        why: RemoteRule,
         /// The remote's own words, clipped.
         said: String,
     },

@@ -14,8 +14,8 @@ use std::path::Path;
 use git2::{Index, IndexEntry, IndexTime, Oid};
 
 use super::error::GitError;
-use super::rules::Rule;
-use super::tree::Entry;
+use super::rules::ConversionRule;
+use super::tree::TreeEntry;
 use crate::id::Sha256;
 
 /// Numbers in a [`Stat`].
@@ -88,7 +88,7 @@ impl Stat {
         }
     }
 
-    fn in_index(&self, path: &[u8], entry: Entry) -> IndexEntry {
+    fn in_index(&self, path: &[u8], entry: TreeEntry) -> IndexEntry {
         IndexEntry {
             ctime: IndexTime::new(self.changed.0, self.changed.1),
             mtime: IndexTime::new(self.modified.0, self.modified.1),
@@ -108,21 +108,21 @@ impl Stat {
 
 /// What is known of one file.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Fact {
+pub(super) struct FileFact {
     pub(super) stat: Stat,
-    pub(super) entry: Entry,
+    pub(super) entry: TreeEntry,
     pub(super) settled: bool,
     /// omk wrote the file, and nobody has touched it since: not its bytes, its mode, or its times.
     pub(super) untouched: bool,
     /// The rule by which omk wrote it.
-    pub(super) rule: Rule,
+    pub(super) rule: ConversionRule,
 }
 
 /// A moment as the file system counts it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stamp((i32, u32));
+pub(super) struct FileTime((i32, u32));
 
-impl Stamp {
+impl FileTime {
     /// Now, as a file beside the slot is told. Facts about files changed before it can be relied
     /// on.
     pub(super) fn take(file: &Path) -> Result<Self, GitError> {
@@ -161,8 +161,8 @@ pub(super) struct Bytes(pub(super) Oid);
 
 /// What is known of a slot's files.
 #[derive(Debug, Default)]
-pub(super) struct Facts {
-    pub(super) known: HashMap<Vec<u8>, Fact>,
+pub(super) struct SlotFacts {
+    pub(super) known: HashMap<Vec<u8>, FileFact>,
     /// What became of a blob at a path when omk last wrote it there, if the file did not get the
     /// blob's bytes.
     pub(super) laid: HashMap<(Vec<u8>, Oid), Bytes>,
@@ -174,7 +174,7 @@ pub(super) struct Facts {
     pub(super) blind: bool,
 }
 
-impl Facts {
+impl SlotFacts {
     /// Files that were touched are read by these rules from now on. What others made of such files
     /// does not count; a file that nobody touched stays what it was, whatever the rules.
     pub(super) fn read_by(&mut self, rules: Option<&Sha256>) {
@@ -185,7 +185,7 @@ impl Facts {
     }
 
     /// The entry that the file certainly is.
-    pub(super) fn entry(&self, path: &[u8], stat: &Stat) -> Option<Entry> {
+    pub(super) fn entry(&self, path: &[u8], stat: &Stat) -> Option<TreeEntry> {
         if self.blind {
             return None;
         }
@@ -208,14 +208,14 @@ impl Facts {
     }
 
     /// Whether omk wrote the file by that rule, and it looks as it did then.
-    pub(super) fn is_untouched(&self, path: &[u8], stat: &Stat, rule: Rule) -> bool {
+    pub(super) fn is_untouched(&self, path: &[u8], stat: &Stat, rule: ConversionRule) -> bool {
         self.known
             .get(path)
             .is_some_and(|fact| fact.untouched && fact.stat == *stat && fact.rule == rule)
     }
 
     /// A file was seen to be that entry, and its bytes were read before `stamp` was taken.
-    pub(super) fn learn(&mut self, path: &[u8], stat: Stat, entry: Entry, stamp: Stamp) {
+    pub(super) fn learn(&mut self, path: &[u8], stat: Stat, entry: TreeEntry, stamp: FileTime) {
         let settled = stat.changed < stamp.0;
         let before = self
             .known
@@ -224,11 +224,11 @@ impl Facts {
         // The rule of a file that was touched says nothing.
         let (untouched, rule) = (
             before.is_some(),
-            before.map_or(Rule::PLAIN, |fact| fact.rule),
+            before.map_or(ConversionRule::PLAIN, |fact| fact.rule),
         );
         self.known.insert(
             path.to_vec(),
-            Fact {
+            FileFact {
                 stat,
                 entry,
                 settled,
@@ -238,14 +238,14 @@ impl Facts {
         );
     }
 
-    /// omk wrote the file by that rule; [`Facts::settle`] follows. `bytes` is what is in it now, if
+    /// omk wrote the file by that rule; [`SlotFacts::settle`] follows. `bytes` is what is in it now, if
     /// that is not the blob.
     pub(super) fn wrote(
         &mut self,
         path: &[u8],
         stat: Stat,
-        entry: Entry,
-        (rule, bytes): (Rule, Option<Bytes>),
+        entry: TreeEntry,
+        (rule, bytes): (ConversionRule, Option<Bytes>),
     ) {
         match bytes {
             Some(bytes) => drop(self.laid.insert((path.to_vec(), entry.oid), bytes)),
@@ -254,7 +254,7 @@ impl Facts {
         }
         self.known.insert(
             path.to_vec(),
-            Fact {
+            FileFact {
                 stat,
                 entry,
                 settled: false,
@@ -265,15 +265,15 @@ impl Facts {
         self.unsaved += 1;
     }
 
-    /// Nothing was written between the last [`Facts::wrote`] and `stamp`.
-    pub(super) fn settle(&mut self, stamp: Stamp) {
+    /// Nothing was written between the last [`SlotFacts::wrote`] and `stamp`.
+    pub(super) fn settle(&mut self, stamp: FileTime) {
         for fact in self.known.values_mut() {
             fact.settled |= fact.stat.changed < stamp.0;
         }
     }
 
     /// Whether all that is known was written before the stamp was taken.
-    pub(super) fn is_older_than(&self, stamp: Stamp) -> bool {
+    pub(super) fn is_older_than(&self, stamp: FileTime) -> bool {
         self.known
             .values()
             .all(|fact| fact.settled || fact.stat.changed < stamp.0)
@@ -287,8 +287,8 @@ impl Facts {
 /// Writes a git index of these files, with what the disk says of them where it is known.
 pub(super) fn write_index<'a>(
     file: &Path,
-    entries: impl Iterator<Item = (&'a [u8], Entry)>,
-    facts: Option<&Facts>,
+    entries: impl Iterator<Item = (&'a [u8], TreeEntry)>,
+    facts: Option<&SlotFacts>,
 ) -> Result<(), GitError> {
     write_index_over(file, entries, facts, &|_, _| false)
 }
@@ -297,9 +297,9 @@ pub(super) fn write_index<'a>(
 /// for unchanged.
 pub(super) fn write_index_over<'a>(
     file: &Path,
-    entries: impl Iterator<Item = (&'a [u8], Entry)>,
-    facts: Option<&Facts>,
-    hidden: &dyn Fn(&[u8], Entry) -> bool,
+    entries: impl Iterator<Item = (&'a [u8], TreeEntry)>,
+    facts: Option<&SlotFacts>,
+    hidden: &dyn Fn(&[u8], TreeEntry) -> bool,
 ) -> Result<(), GitError> {
     let known = |path: &[u8]| facts.and_then(|facts| facts.known.get(path));
     write(file, entries, &known, hidden)
@@ -309,8 +309,8 @@ pub(super) fn write_index_over<'a>(
 pub(super) fn write_index_below<'a>(
     file: &Path,
     top: &[u8],
-    entries: impl Iterator<Item = (&'a [u8], Entry)>,
-    facts: &Facts,
+    entries: impl Iterator<Item = (&'a [u8], TreeEntry)>,
+    facts: &SlotFacts,
 ) -> Result<(), GitError> {
     let known = |path: &[u8]| facts.known.get(&[top, b"/", path].concat());
     write(file, entries, &known, &|_, _| false)
@@ -318,9 +318,9 @@ pub(super) fn write_index_below<'a>(
 
 fn write<'a, 'f>(
     file: &Path,
-    entries: impl Iterator<Item = (&'a [u8], Entry)>,
-    known: &dyn Fn(&[u8]) -> Option<&'f Fact>,
-    hidden: &dyn Fn(&[u8], Entry) -> bool,
+    entries: impl Iterator<Item = (&'a [u8], TreeEntry)>,
+    known: &dyn Fn(&[u8]) -> Option<&'f FileFact>,
+    hidden: &dyn Fn(&[u8], TreeEntry) -> bool,
 ) -> Result<(), GitError> {
     let what = || format!("write the index {}", file.display());
     let write = || {

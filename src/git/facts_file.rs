@@ -8,9 +8,9 @@ use std::path::Path;
 use git2::Oid;
 
 use super::error::GitError;
-use super::facts::{Bytes, Fact, Facts, NUMBERS, Stat, times_tell};
-use super::rules::Rule;
-use super::tree::Entry;
+use super::facts::{Bytes, FileFact, NUMBERS, SlotFacts, Stat, times_tell};
+use super::rules::ConversionRule;
+use super::tree::TreeEntry;
 use crate::id::Sha256;
 use crate::plain_file;
 
@@ -25,12 +25,12 @@ const LARGEST: u64 = 512 << 20;
 /// lay-out at once, a change of a few files among thousands at the end.
 const PART: usize = 8;
 
-impl Facts {
+impl SlotFacts {
     /// What an earlier process left; nothing if it left nothing, or something unreadable.
     pub(super) fn load(file: &Path) -> Self {
         let read = plain_file::read(file, LARGEST).ok();
         let facts = read
-            .and_then(|bytes| Reader::of(&bytes).and_then(|mut reader| reader.facts()))
+            .and_then(|bytes| FactsReader::of(&bytes).and_then(|mut reader| reader.facts()))
             .unwrap_or_default();
         Self {
             blind: !file.parent().is_some_and(times_tell),
@@ -77,32 +77,32 @@ fn put(bytes: &mut Vec<u8>, text: &[u8]) {
 }
 
 /// What is left to be read.
-struct Reader<'a>(&'a [u8]);
+struct FactsReader<'a>(&'a [u8]);
 
-impl<'a> Reader<'a> {
+impl<'a> FactsReader<'a> {
     fn of(bytes: &'a [u8]) -> Option<Self> {
         let (body, digest) = bytes.split_last_chunk::<64>()?;
         (Sha256::of(body).as_str().as_bytes() == digest).then_some(())?;
         body.strip_prefix(FORMAT).map(Self)
     }
 
-    fn facts(&mut self) -> Option<Facts> {
-        let mut facts = Facts::default();
+    fn facts(&mut self) -> Option<SlotFacts> {
+        let mut facts = SlotFacts::default();
         while !self.0.is_empty() {
             let path = self.text()?.to_vec();
             let mut numbers = [0; NUMBERS];
             for number in &mut numbers {
                 *number = self.number()?;
             }
-            let entry = Entry {
+            let entry = TreeEntry {
                 mode: self.number()?,
                 oid: self.oid()?,
             };
-            let (bytes, rule) = (Bytes(self.oid()?), Rule(self.oid()?));
+            let (bytes, rule) = (Bytes(self.oid()?), ConversionRule(self.oid()?));
             if bytes.0 != entry.oid {
                 facts.laid.insert((path.clone(), entry.oid), bytes);
             }
-            let fact = Fact {
+            let fact = FileFact {
                 stat: Stat::from_numbers(numbers),
                 entry,
                 settled: true,

@@ -25,22 +25,22 @@ pub(super) struct Ignores<'a> {
     files: Files<'a>,
     is_unread: &'a Unread<'a>,
     /// The user's excludes, then the repository's; the later one wins.
-    machine: Vec<Vec<Rule>>,
+    machine: Vec<Vec<IgnoreRule>>,
     /// The rules of the directories on the way to the last path, outermost first.
-    stack: Vec<Directory>,
+    stack: Vec<IgnoreDirectory>,
     /// How many comparisons of a pattern's character with a path's may still be made.
     steps: Cell<u64>,
 }
 
-struct Directory {
+struct IgnoreDirectory {
     /// With its slash at the end; empty for the root.
     path: Vec<u8>,
-    rules: Vec<Rule>,
+    rules: Vec<IgnoreRule>,
     /// Whether it is ignored itself, and with it all untracked files below.
     ignored: bool,
 }
 
-struct Rule {
+struct IgnoreRule {
     pattern: Vec<u8>,
     negated: bool,
     directories_only: bool,
@@ -137,7 +137,7 @@ impl<'a> Ignores<'a> {
             } else {
                 self.files.rules(&file)?
             };
-            self.stack.push(Directory {
+            self.stack.push(IgnoreDirectory {
                 path: path[..end].to_vec(),
                 rules: rules(&text),
                 ignored,
@@ -147,7 +147,7 @@ impl<'a> Ignores<'a> {
     }
 }
 
-impl Rule {
+impl IgnoreRule {
     /// Whether it is about that path; what that may have cost comes off `steps`.
     fn matches(
         &self,
@@ -186,12 +186,12 @@ impl Rule {
     }
 }
 
-fn rules(text: &[u8]) -> Vec<Rule> {
+fn rules(text: &[u8]) -> Vec<IgnoreRule> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     text.split(|&byte| byte == b'\n').filter_map(rule).collect()
 }
 
-fn rule(line: &[u8]) -> Option<Rule> {
+fn rule(line: &[u8]) -> Option<IgnoreRule> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.first() == Some(&b'#') {
         return None;
@@ -207,7 +207,7 @@ fn rule(line: &[u8]) -> Option<Rule> {
     }
     let anchored = pattern.contains(&b'/');
     pattern = pattern.strip_prefix(b"/").unwrap_or(pattern);
-    (!pattern.is_empty()).then(|| Rule {
+    (!pattern.is_empty()).then(|| IgnoreRule {
         pattern: pattern.to_vec(),
         negated,
         directories_only,
@@ -301,7 +301,7 @@ fn directories(reached: &[bool], text: &[u8]) -> Vec<bool> {
 }
 
 /// What one character may be.
-enum Class {
+enum CharClass {
     Any,
     Literal(u8),
     Set {
@@ -310,7 +310,7 @@ enum Class {
     },
 }
 
-impl Class {
+impl CharClass {
     fn holds(&self, byte: u8) -> bool {
         match self {
             Self::Any => true,
@@ -326,18 +326,18 @@ impl Class {
 
 /// The first atom of a pattern that does not begin with `*`, and its width; `None` where it is
 /// malformed, and so matches nothing.
-fn atom(pattern: &[u8]) -> Option<(usize, Class)> {
+fn atom(pattern: &[u8]) -> Option<(usize, CharClass)> {
     match pattern {
-        [b'?', ..] => Some((1, Class::Any)),
-        [b'\\', byte, ..] => Some((2, Class::Literal(*byte))),
+        [b'?', ..] => Some((1, CharClass::Any)),
+        [b'\\', byte, ..] => Some((2, CharClass::Literal(*byte))),
         [b'\\'] => None,
         [b'[', ..] => set(pattern),
-        [byte, ..] => Some((1, Class::Literal(*byte))),
+        [byte, ..] => Some((1, CharClass::Literal(*byte))),
         [] => None,
     }
 }
 
-fn set(pattern: &[u8]) -> Option<(usize, Class)> {
+fn set(pattern: &[u8]) -> Option<(usize, CharClass)> {
     let negated = matches!(pattern.get(1), Some(b'!' | b'^'));
     let first = if negated { 2 } else { 1 };
     let mut members = Box::new([false; 256]);
@@ -346,7 +346,7 @@ fn set(pattern: &[u8]) -> Option<(usize, Class)> {
     loop {
         let byte = *pattern.get(at)?;
         if byte == b']' && at > first {
-            return Some((at + 1, Class::Set { negated, members }));
+            return Some((at + 1, CharClass::Set { negated, members }));
         }
         if byte == b'[' && pattern.get(at + 1) == Some(&b':') {
             let rest = pattern.get(at + 2..)?;

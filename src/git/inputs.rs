@@ -10,7 +10,7 @@ use super::error::GitError;
 use super::links::Links;
 use super::part::Part;
 use super::repo::Repo;
-use super::tree::Entry;
+use super::tree::TreeEntry;
 use crate::glob::Glob;
 use crate::id::{RepoPath, Sha256, TreeId};
 
@@ -26,7 +26,7 @@ impl Repo {
         let listing = &*layout.tree;
         let read = self.with(|objects| {
             let links = Links::of(objects, listing)?;
-            let counts = |path: &[u8], entry: Entry| {
+            let counts = |path: &[u8], entry: TreeEntry| {
                 entry.is_submodule()
                     || is_named(path, globs)
                     || links
@@ -47,7 +47,7 @@ impl Repo {
                 // Who reads by another name depends on the links in it, and who reads a link on
                 // what it leads to.
                 todo.extend(links.names(path).into_iter().map(|name| name.link));
-                if listing.get(path).is_some_and(Entry::is_symlink) {
+                if listing.get(path).is_some_and(TreeEntry::is_symlink) {
                     let end = links.end(path).unwrap_or_default();
                     let inside = |other: &[u8]| end.is_empty() || is_below(other, &end);
                     todo.extend(

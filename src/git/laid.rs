@@ -11,16 +11,16 @@ use git2::Repository;
 use super::content::{Files, LARGE, mode_of};
 use super::convert::Conversion;
 use super::error::GitError;
-use super::facts::{Facts, Stat};
+use super::facts::{SlotFacts, Stat};
 use super::lookup::find_blob;
-use super::module::{Layout, Module};
+use super::module::{Module, SlotLayout};
 use super::pool::Slot;
-use super::tree::{Entry, Listing};
+use super::tree::{Listing, TreeEntry};
 use super::walk::below;
 use crate::id::RepoPath;
 
 /// A file that has the bytes which were laid out, and the entry that it stands for.
-pub(super) type Same<'a> = (&'a [u8], &'a Metadata, Entry);
+pub(super) type Same<'a> = (&'a [u8], &'a Metadata, TreeEntry);
 
 impl Slot {
     /// Parts files with the bytes that were laid out, and the entries that they stand for, from
@@ -29,7 +29,7 @@ impl Slot {
         &self,
         repo: &Repository,
         base: &Listing,
-        facts: &Facts,
+        facts: &SlotFacts,
         files: Vec<(&'a [u8], &'a Metadata)>,
         conversion: &Conversion,
     ) -> Result<(Vec<Same<'a>>, Vec<(&'a [u8], &'a Metadata)>), GitError> {
@@ -42,7 +42,7 @@ impl Slot {
             match base.get(path) {
                 Some(was) if self.holds_what_was_laid(repo, base, facts, path, meta)? => {
                     let mode = mode_of(meta, Some(was).filter(|_| !trusts_mode));
-                    same.push((path, meta, Entry { mode, oid: was.oid }));
+                    same.push((path, meta, TreeEntry { mode, oid: was.oid }));
                 }
                 Some(_) | None => others.push((path, meta)),
             }
@@ -55,7 +55,7 @@ impl Slot {
         &self,
         repo: &Repository,
         base: &Listing,
-        facts: &Facts,
+        facts: &SlotFacts,
         path: &[u8],
         meta: &Metadata,
     ) -> Result<bool, GitError> {
@@ -71,8 +71,8 @@ impl Slot {
     pub(super) fn holds_bytes(
         &self,
         repo: &Repository,
-        was: Entry,
-        facts: &Facts,
+        was: TreeEntry,
+        facts: &SlotFacts,
         path: &[u8],
         meta: &Metadata,
     ) -> Result<bool, GitError> {
@@ -88,9 +88,9 @@ impl Slot {
     /// there.
     pub(super) fn refuse_in_modules(
         &self,
-        layout: &Layout,
+        layout: &SlotLayout,
         found: &BTreeMap<Vec<u8>, Metadata>,
-        facts: &Facts,
+        facts: &SlotFacts,
     ) -> Result<(), GitError> {
         let refused = |module: &Module| match RepoPath::from_bytes(&module.path) {
             Some(path) => Err(GitError::InSubmodule { path }),
@@ -125,7 +125,7 @@ impl Slot {
             std::fs::symlink_metadata(below(self.path(), path)).is_ok_and(|meta| meta.is_dir())
         };
         for module in &layout.modules {
-            let is_lost = |(path, entry): (&[u8], Entry)| {
+            let is_lost = |(path, entry): (&[u8], TreeEntry)| {
                 let path = module.in_slot(path);
                 !layout.is_filled(&path) && !entry.is_submodule() && !found.contains_key(&path)
             };
@@ -153,7 +153,7 @@ impl Slot {
         repo: &Repository,
         path: &[u8],
         meta: &Metadata,
-        entry: Entry,
+        entry: TreeEntry,
     ) -> Result<bool, GitError> {
         let what = || format!("read what {} was", String::from_utf8_lossy(path));
         let blob = find_blob(repo, entry.oid, &what())?;
@@ -166,8 +166,8 @@ impl Slot {
 /// whatever line ends they make for themselves.
 pub(super) fn is_as_laid_out(
     repo: &Repository,
-    base: Option<Entry>,
-    known: Option<Entry>,
+    base: Option<TreeEntry>,
+    known: Option<TreeEntry>,
     text: &[u8],
 ) -> Result<bool, GitError> {
     let Some(base) = base.filter(|base| !base.is_symlink() && !base.is_submodule()) else {
@@ -203,7 +203,7 @@ fn is_same(mut file: impl Read, mut bytes: &[u8]) -> std::io::Result<bool> {
     }
 }
 
-pub(super) fn blob_size(repo: &Repository, entry: Entry) -> Option<u64> {
+pub(super) fn blob_size(repo: &Repository, entry: TreeEntry) -> Option<u64> {
     let (size, _) = repo.odb().and_then(|odb| odb.read_header(entry.oid)).ok()?;
     Some(size as u64)
 }

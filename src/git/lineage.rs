@@ -99,11 +99,11 @@ pub(super) struct Made {
 pub(super) struct Lineage {
     base: Oid,
     base_tree: Oid,
-    known: Mutex<Known>,
+    known: Mutex<KnownCommits>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct KnownCommits {
     by_id: HashMap<Oid, Arc<Made>>,
     by_number: Vec<Arc<Made>>,
 }
@@ -126,7 +126,7 @@ impl Lineage {
         self.base_tree
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+    fn known(&self) -> std::sync::MutexGuard<'_, KnownCommits> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

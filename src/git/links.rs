@@ -9,7 +9,7 @@ use git2::Repository;
 
 use super::error::GitError;
 use super::lookup::find_blob;
-use super::tree::{Entry, FILE, Listing};
+use super::tree::{FILE, Listing, TreeEntry};
 use crate::id::RepoPath;
 
 /// Links followed before a chain counts as endless; Linux has the same number.
@@ -86,7 +86,7 @@ impl<'a> Links<'a> {
     /// The files that a path leads to: itself, with an empty name, or those below a directory, each
     /// with what is to be added to the path. Nothing where it leads nowhere, or out of the
     /// tree.
-    pub(super) fn below(&self, path: &[u8]) -> Vec<(Vec<u8>, Entry)> {
+    pub(super) fn below(&self, path: &[u8]) -> Vec<(Vec<u8>, TreeEntry)> {
         let Some(end) = self.end(path) else {
             return Vec::new();
         };
@@ -94,7 +94,7 @@ impl<'a> Links<'a> {
             let mode = if entry.is_symlink() { FILE } else { entry.mode };
             return vec![(
                 Vec::new(),
-                Entry {
+                TreeEntry {
                     mode,
                     oid: entry.oid,
                 },

@@ -9,13 +9,13 @@ use std::collections::HashMap;
 
 use git2::{ErrorCode, Oid, Repository, Signature, Time};
 
-use super::apart::{Side, apart};
+use super::apart::{MergeSide, apart};
 use super::closer::{Three, closer};
 use super::difference::difference;
 use super::error::GitError;
 use super::lineage::{Commits, Lineage, Paths};
 use super::lookup::{commit_at, find_commit, find_tree};
-use super::message::Message;
+use super::message::CommitMessage;
 use super::repo::{Repo, commit_id, commit_oid, tip_of, tree_id, tree_oid};
 use super::tree::build;
 use crate::id::{CommitId, Moment, RepoPath, Tip, TreeId};
@@ -47,7 +47,7 @@ pub enum MergedBase {
 
 /// A change put onto a tip.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Landed {
+pub enum MergeOutcome {
     /// The new tip: one commit on the old one.
     Clean(Tip),
     /// The tip holds the change already; there is nothing to commit.
@@ -162,7 +162,7 @@ impl Repo {
         &self,
         tree: &TreeId,
         parents: &[CommitId],
-        message: &Message,
+        message: &CommitMessage,
         when: Moment,
     ) -> Result<CommitId, GitError> {
         self.with(|repo| {
@@ -187,9 +187,9 @@ impl Repo {
         &self,
         tip: &Tip,
         change: &Tip,
-        message: &Message,
+        message: &CommitMessage,
         when: Moment,
-    ) -> Result<Landed, GitError> {
+    ) -> Result<MergeOutcome, GitError> {
         self.with(|repo| {
             let parent = find_commit(repo, &change.commit)?;
             let base = parent.parent_id(0).map_err(GitError::lib(format!(
@@ -203,9 +203,9 @@ impl Repo {
                 theirs: tree_oid(&change.tree),
             };
             let tree = match three_way(self, repo, trees)? {
-                Merge::Clean(tree) if tree == tip.tree => return Ok(Landed::Empty),
+                Merge::Clean(tree) if tree == tip.tree => return Ok(MergeOutcome::Empty),
                 Merge::Clean(tree) => tree,
-                Merge::Conflict(paths) => return Ok(Landed::Conflict(paths)),
+                Merge::Conflict(paths) => return Ok(MergeOutcome::Conflict(paths)),
             };
             let seconds = when.as_millis().div_euclid(1000);
             let parents = [commit_oid(&tip.commit)];
@@ -216,7 +216,7 @@ impl Repo {
                 &message.to_string(),
                 seconds,
             )?;
-            Ok(Landed::Clean(Tip {
+            Ok(MergeOutcome::Clean(Tip {
                 commit: commit_id(commit),
                 tree,
             }))
@@ -318,11 +318,11 @@ impl Joining<'_> {
             .lineage
             .touched(self.objects, &theirs.below.without(&ours.below))?;
         let (our_side, their_side) = (
-            Side {
+            MergeSide {
                 tree: ours.tree,
                 touched: &our,
             },
-            Side {
+            MergeSide {
                 tree: theirs.tree,
                 touched: &their,
             },
@@ -398,11 +398,11 @@ fn three_way(repo: &Repo, objects: &Repository, trees: Three) -> Result<Merge, G
     };
     let (mut our, their) = (touched(ours)?, touched(theirs)?);
     let (our_side, their_side) = (
-        Side {
+        MergeSide {
             tree: ours,
             touched: &our,
         },
-        Side {
+        MergeSide {
             tree: theirs,
             touched: &their,
         },

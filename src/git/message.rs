@@ -16,13 +16,13 @@ const SUBJECT: usize = 72;
 
 /// A commit message by omk.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
+pub struct CommitMessage {
     subject: String,
     body: String,
     trailers: Vec<(&'static str, String)>,
 }
 
-impl Message {
+impl CommitMessage {
     /// A message about a task's attempt, with the trailers that mark a commit as omk's own.
     #[must_use]
     pub fn new(subject: &str, run: &RunId, task: &TaskId, attempt: u32) -> Self {
@@ -140,7 +140,7 @@ pub fn signer() -> String {
     format!("{} <{}>", AUTHOR.0, AUTHOR.1)
 }
 
-impl fmt::Display for Message {
+impl fmt::Display for CommitMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}\n", clip(&self.subject))?;
         if !self.body.is_empty() {

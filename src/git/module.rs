@@ -15,7 +15,7 @@ use git2::Oid;
 use super::binary::{Git, is_partial};
 use super::error::{GitError, shown};
 use super::repo::{Repo, commit_id};
-use super::tree::{Entry, Listing};
+use super::tree::{Listing, TreeEntry};
 use crate::id::{RepoPath, TreeId};
 
 /// Reading one blob takes git milliseconds; a minute is for a disk that has to wake up.
@@ -94,16 +94,16 @@ pub enum ModuleLack {
 
 /// All that a slot holds of a tree: its files, and those of its submodules.
 #[derive(Debug, Default)]
-pub(super) struct Layout {
+pub(super) struct SlotLayout {
     pub(super) tree: Arc<Listing>,
     /// Outer ones come before the ones inside them.
     pub(super) modules: Vec<Module>,
     missing: Vec<(Vec<u8>, ModuleLack)>,
 }
 
-impl Layout {
+impl SlotLayout {
     /// What lies at a path. Nothing where a submodule lies with its files: that is a directory.
-    pub(super) fn get(&self, path: &[u8]) -> Option<Entry> {
+    pub(super) fn get(&self, path: &[u8]) -> Option<TreeEntry> {
         if self.is_filled(path) {
             return None;
         }
@@ -174,7 +174,7 @@ impl Layout {
 
 impl Repo {
     /// What a slot holds of a tree, from memory if it was asked for lately.
-    pub(super) fn layout(&self, tree: &TreeId) -> Result<Arc<Layout>, GitError> {
+    pub(super) fn layout(&self, tree: &TreeId) -> Result<Arc<SlotLayout>, GitError> {
         let listing = self.listing(tree)?;
         if let Some(known) = self
             .layouts()
@@ -183,9 +183,9 @@ impl Repo {
         {
             return Ok(Arc::clone(known));
         }
-        let mut layout = Layout {
+        let mut layout = SlotLayout {
             tree: Arc::clone(&listing),
-            ..Layout::default()
+            ..SlotLayout::default()
         };
         let outside = Within {
             path: Vec::new(),
@@ -232,7 +232,7 @@ impl Repo {
         listing: &Listing,
         declared: &[Declared],
         within: &Within,
-        layout: &mut Layout,
+        layout: &mut SlotLayout,
     ) -> Result<(), GitError> {
         let by_path: HashMap<&[u8], &Declared> = declared
             .iter()

@@ -15,8 +15,8 @@ use git2::{ConfigLevel, Repository};
 
 use super::credentials::without_login;
 use super::error::GitError;
-use super::facts::{Facts, write_index_below};
-use super::module::{Layout, Module};
+use super::facts::{SlotFacts, write_index_below};
+use super::module::{Module, SlotLayout};
 use super::pool::Slot;
 use super::slot::calm_file;
 use super::walk::below;
@@ -40,7 +40,7 @@ impl Slot {
     }
 
     /// Writes the `.git` files that make git see repositories in the submodules of the slot.
-    pub(super) fn link_modules(&self, layout: &Layout) -> Result<(), GitError> {
+    pub(super) fn link_modules(&self, layout: &SlotLayout) -> Result<(), GitError> {
         for module in &layout.modules {
             let mut text = b"gitdir: ".to_vec();
             text.extend(self.module_dir(module).as_os_str().as_bytes());
@@ -54,7 +54,11 @@ impl Slot {
 
     /// Makes the git directories of the slot's submodules. Nothing of earlier ones is there: the
     /// slot was just registered.
-    pub(super) fn make_module_dirs(&self, layout: &Layout, facts: &Facts) -> Result<(), GitError> {
+    pub(super) fn make_module_dirs(
+        &self,
+        layout: &SlotLayout,
+        facts: &SlotFacts,
+    ) -> Result<(), GitError> {
         for module in &layout.modules {
             let git_dir = self.module_dir(module);
             for directory in DIRECTORIES {

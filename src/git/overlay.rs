@@ -15,8 +15,8 @@ use super::links::Links;
 use super::pool::Slot;
 use super::repo::{Repo, tree_id, tree_oid};
 use super::rules::rule_files;
-use super::tree::{Changes, Entry, above, build};
-use super::walk::{Step, below, walk};
+use super::tree::{Changes, TreeEntry, above, build};
+use super::walk::{WalkAction, below, walk};
 use crate::id::{CommitId, RepoPath, TreeId};
 
 /// Paths of another commit that lie over a slot.
@@ -29,10 +29,10 @@ pub struct Overlay {
 }
 
 /// Files and links by path: their bytes, as a blob, and their mode.
-type OnDisk = BTreeMap<Vec<u8>, Entry>;
+type OnDisk = BTreeMap<Vec<u8>, TreeEntry>;
 
 /// Which paths an overlay is about.
-type Wanted<'a> = dyn Fn(&RepoPath) -> bool + 'a;
+type PathFilter<'a> = dyn Fn(&RepoPath) -> bool + 'a;
 
 impl Slot {
     /// Makes the `wanted` paths of the slot what they are in `from`, over the tree `under` that is
@@ -46,7 +46,7 @@ impl Slot {
         under: &TreeId,
         from: &CommitId,
         keep: &[String],
-        wanted: &Wanted<'_>,
+        wanted: &PathFilter<'_>,
     ) -> Result<Option<Overlay>, GitError> {
         let repo = self.pool.repo();
         let mixed = repo.with_paths_of(under, from, wanted)?;
@@ -78,12 +78,12 @@ impl Slot {
         under: &TreeId,
         from: &CommitId,
         keep: &[String],
-        wanted: &Wanted<'_>,
+        wanted: &PathFilter<'_>,
     ) -> Result<(), GitError> {
         let repo = self.pool.repo();
         let ruling = repo.tip(from)?.tree;
         let reached = repo.reached(under, &ruling, wanted)?;
-        let wanted: &Wanted<'_> =
+        let wanted: &PathFilter<'_> =
             &|path: &RepoPath| wanted(path) || reached.contains(path.as_bytes());
         let mixed = repo.with_paths_of(under, from, wanted)?;
         // Other attributes make other bytes of the same blob.
@@ -96,7 +96,7 @@ impl Slot {
         let accepts = |path: &[u8]| is_wanted(path, wanted);
         self.fill_some((&mixed, &ruling), keep, &accepts)?;
         let over = repo.listing(&mixed)?;
-        let hidden = |path: &[u8], entry: Entry| {
+        let hidden = |path: &[u8], entry: TreeEntry| {
             over.get(path) != Some(entry) || (!ruled_alike && accepts(path))
         };
         self.write_index_under(under, &hidden)
@@ -110,7 +110,7 @@ impl Slot {
         &self,
         overlay: &Overlay,
         keep: &[String],
-        wanted: &Wanted<'_>,
+        wanted: &PathFilter<'_>,
     ) -> Result<(), GitError> {
         let now = self.on_disk(&overlay.under, keep, wanted)?;
         let paths = overlay.laid.keys().chain(now.keys());
@@ -161,37 +161,41 @@ impl Slot {
         &self,
         under: &TreeId,
         keep: &[String],
-        wanted: &Wanted<'_>,
+        wanted: &PathFilter<'_>,
     ) -> Result<OnDisk, GitError> {
         let (listing, keep) = (self.pool.repo().listing(under)?, Keep::new(keep));
         let mut found = OnDisk::new();
         let files = Files::of(self.path())?;
         walk(self.path(), &mut |path, meta| {
-            if path == b".git" || listing.get(path).is_some_and(Entry::is_submodule) {
-                return Ok(Step::Skip);
+            if path == b".git" || listing.get(path).is_some_and(TreeEntry::is_submodule) {
+                return Ok(WalkAction::Skip);
             }
             if meta.is_dir() {
                 let kept = keep.covers(path) && !listing.has_directory(path);
-                return Ok(if kept { Step::Skip } else { Step::Enter });
+                return Ok(if kept {
+                    WalkAction::Skip
+                } else {
+                    WalkAction::Enter
+                });
             }
             if (meta.is_file() || meta.is_symlink()) && is_wanted(path, wanted) {
                 // One that is too large to be read is none that was laid out.
                 let oid = files.blob(path, meta)?.unwrap_or(Oid::ZERO_SHA1);
                 found.insert(
                     path.to_vec(),
-                    Entry {
+                    TreeEntry {
                         mode: mode_of(meta, None),
                         oid,
                     },
                 );
             }
-            Ok(Step::Skip)
+            Ok(WalkAction::Skip)
         })?;
         Ok(found)
     }
 }
 
-fn is_wanted(path: &[u8], wanted: &Wanted<'_>) -> bool {
+fn is_wanted(path: &[u8], wanted: &PathFilter<'_>) -> bool {
     RepoPath::from_bytes(path).is_some_and(|path| wanted(&path))
 }
 
@@ -201,7 +205,7 @@ impl Repo {
         &self,
         base: &TreeId,
         from: &CommitId,
-        wanted: &Wanted<'_>,
+        wanted: &PathFilter<'_>,
     ) -> Result<TreeId, GitError> {
         let from = self.tip(from)?;
         let (base_listing, from_listing) = (self.listing(base)?, self.listing(&from.tree)?);
@@ -251,7 +255,7 @@ impl Repo {
         &self,
         base: &TreeId,
         from: &TreeId,
-        wanted: &Wanted<'_>,
+        wanted: &PathFilter<'_>,
     ) -> Result<BTreeSet<Vec<u8>>, GitError> {
         let (base, from) = (self.listing(base)?, self.listing(from)?);
         let links = self.with(|repo| Links::of(repo, &from))?;
@@ -271,7 +275,7 @@ impl Repo {
             .map(|(path, _)| path)
             .filter(|path| {
                 above(path).any(|above| {
-                    reached.contains(above) && from.get(above).is_some_and(Entry::is_symlink)
+                    reached.contains(above) && from.get(above).is_some_and(TreeEntry::is_symlink)
                 })
             })
             .map(<[u8]>::to_vec)

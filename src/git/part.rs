@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use super::convert;
 use super::error::GitError;
 use super::repo::Repo;
-use super::rules::Rules;
-use super::tree::{Entry, Listing};
+use super::rules::FileRules;
+use super::tree::{Listing, TreeEntry};
 
 /// Which paths of a slot a restoration is about.
 pub(super) type Only<'a> = dyn Fn(&[u8]) -> bool + 'a;
@@ -20,16 +20,16 @@ pub(super) struct Part<'a> {
     pub(super) top: &'a [u8],
     pub(super) repo: &'a Repo,
     pub(super) ruling: &'a Listing,
-    pub(super) rules: Rules,
-    pub(super) wanted: Vec<Wanted<'a>>,
+    pub(super) rules: FileRules,
+    pub(super) wanted: Vec<PartFile<'a>>,
 }
 
 /// A file that is to be in a slot.
-pub(super) struct Wanted<'a> {
+pub(super) struct PartFile<'a> {
     pub(super) path: Cow<'a, [u8]>,
     /// The path in its own tree.
     pub(super) own: &'a [u8],
-    pub(super) entry: Entry,
+    pub(super) entry: TreeEntry,
 }
 
 impl<'a> Part<'a> {
@@ -44,15 +44,16 @@ impl<'a> Part<'a> {
             [] => Cow::Borrowed(own),
             top => Cow::Owned([top, b"/", own].concat()),
         };
-        let files = listing.files().map(|(own, entry)| Wanted {
+        let files = listing.files().map(|(own, entry)| PartFile {
             path: in_slot(own),
             own,
             entry,
         });
-        let wanted: Vec<Wanted<'_>> = files.filter(|file| wanted(&file.path)).collect();
+        let wanted: Vec<PartFile<'_>> = files.filter(|file| wanted(&file.path)).collect();
         let conversion = repo.with(|objects| convert::of(repo, objects, ruling))?;
-        let files: Vec<(&[u8], Entry)> = wanted.iter().map(|file| (file.own, file.entry)).collect();
-        let rules = Rules::of(repo, &conversion, ruling, &files)?;
+        let files: Vec<(&[u8], TreeEntry)> =
+            wanted.iter().map(|file| (file.own, file.entry)).collect();
+        let rules = FileRules::of(repo, &conversion, ruling, &files)?;
         Ok(Self {
             top,
             repo,

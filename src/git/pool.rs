@@ -20,7 +20,7 @@ use git2::Oid;
 use rustix::fs::FlockOperation;
 
 use super::error::GitError;
-use super::facts::{Facts, Stat};
+use super::facts::{SlotFacts, Stat};
 use super::removal::Stuck;
 use super::repo::Repo;
 use super::slot::calm_file;
@@ -97,7 +97,7 @@ impl FromStr for SlotName {
 /// The slots of one repository. Cheap to clone, and shared between threads.
 #[derive(Clone)]
 pub struct Pool {
-    pub(super) inner: Arc<Inner>,
+    pub(super) inner: Arc<PoolShared>,
     scrubber: Scrubber,
 }
 
@@ -107,18 +107,18 @@ impl fmt::Debug for Pool {
     }
 }
 
-pub(super) struct Inner {
+pub(super) struct PoolShared {
     repo: Repo,
     root: PathBuf,
     /// What is known of the slots that nobody in this process holds.
-    idle: Mutex<HashMap<SlotName, Known>>,
+    idle: Mutex<HashMap<SlotName, SlotKnowledge>>,
     /// Those that this process has set aside.
     pub(super) stuck: Mutex<Vec<Stuck>>,
 }
 
 /// What omk knows of a slot.
-pub(super) struct Known {
-    pub(super) facts: Facts,
+pub(super) struct SlotKnowledge {
+    pub(super) facts: SlotFacts,
     /// The tree in the worktree's own index, and that file as it was left, unless others of the
     /// slot were written since.
     pub(super) index: Option<(Oid, Option<Stat>)>,
@@ -140,7 +140,7 @@ impl Pool {
             .create(&root);
         made.map_err(GitError::io("make", &root))?;
         let root = std::fs::canonicalize(&root).map_err(GitError::io("resolve", &root))?;
-        let inner = Arc::new(Inner {
+        let inner = Arc::new(PoolShared {
             repo: repo.clone(),
             root,
             idle: Mutex::default(),
@@ -185,8 +185,8 @@ impl Pool {
                 continue;
             };
             let known = self.idle().remove(&name);
-            let known = known.unwrap_or_else(|| Known {
-                facts: Facts::load(&self.file(name, "known")),
+            let known = known.unwrap_or_else(|| SlotKnowledge {
+                facts: SlotFacts::load(&self.file(name, "known")),
                 index: None,
             });
             let attic = self.file(name, "attic");
@@ -225,7 +225,7 @@ impl Pool {
         self.inner.root.join(format!("{name}.{kind}"))
     }
 
-    fn idle(&self) -> MutexGuard<'_, HashMap<SlotName, Known>> {
+    fn idle(&self) -> MutexGuard<'_, HashMap<SlotName, SlotKnowledge>> {
         self.inner
             .idle
             .lock()
@@ -233,7 +233,7 @@ impl Pool {
     }
 }
 
-impl Drop for Inner {
+impl Drop for PoolShared {
     /// Leaves what is known to the next process. Lost where this one is killed: then files are read
     /// once more.
     fn drop(&mut self) {
@@ -272,7 +272,7 @@ pub struct Slot {
     path: PathBuf,
     pub(super) admin: PathBuf,
     pub(super) attic: PathBuf,
-    known: Mutex<Option<Known>>,
+    known: Mutex<Option<SlotKnowledge>>,
 }
 
 impl fmt::Debug for Slot {
@@ -321,7 +321,7 @@ impl Slot {
             .map_err(GitError::io("write", &path))
     }
 
-    pub(super) fn known(&self) -> MutexGuard<'_, Option<Known>> {
+    pub(super) fn known(&self) -> MutexGuard<'_, Option<SlotKnowledge>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -28,7 +28,7 @@ pub enum Expected {
 
 /// A branch and where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Branch {
+pub struct BranchTip {
     /// Without `refs/heads/`.
     pub name: String,
     /// Its tip.
@@ -110,7 +110,7 @@ impl Repo {
     ///
     /// # Errors
     /// Where the refs cannot be read.
-    pub fn omk_branches(&self) -> Result<Vec<Branch>, GitError> {
+    pub fn omk_branches(&self) -> Result<Vec<BranchTip>, GitError> {
         self.with(|repo| {
             let read = || {
                 let mut found = Vec::new();
@@ -120,7 +120,7 @@ impl Repo {
                     let Some(tip) = reference.target() else {
                         continue;
                     };
-                    found.push(Branch {
+                    found.push(BranchTip {
                         name: name.trim_start_matches("refs/heads/").to_owned(),
                         tip: commit_id(tip),
                     });

@@ -4,7 +4,7 @@
 
 /// Which rule of a remote a push ran into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum RemoteRule {
     /// The branch is protected, or a ruleset covers it.
     Protected,
     /// Workflow files need a right of their own.
@@ -13,7 +13,7 @@ pub enum Refusal {
     Other,
 }
 
-impl Refusal {
+impl RemoteRule {
     /// What a person can do about it.
     #[must_use]
     pub fn next(self) -> &'static str {

@@ -11,8 +11,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::answer::{self, Answer};
-use super::binary::{Git, Heard};
+use super::answer::{self, PushRejection};
+use super::binary::{Git, GitOutput};
 use super::call::End;
 use super::error::GitError;
 use super::repo::Repo;
@@ -58,7 +58,7 @@ pub struct RefUpdate {
 
 /// What is wanted of a remote.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wanted {
+pub enum FetchTarget {
     /// A commit, with its history.
     Commit(CommitId),
     /// Whatever a ref is at, by its full name.
@@ -195,7 +195,7 @@ impl Remote {
     }
 
     /// Runs a call; what it says of a failure is free of the token.
-    fn call(&self, git: Git<'_>) -> Result<Heard, GitError> {
+    fn call(&self, git: Git<'_>) -> Result<GitOutput, GitError> {
         let mut heard = git.settings(&self.settings()).hear(self.most, None)?;
         if !heard.succeeded() {
             let secrets = self
@@ -213,7 +213,7 @@ impl Remote {
     }
 
     /// Runs a call that changes nothing at the remote, and again where the remote has trouble.
-    fn ask<'a>(&self, what: &str, git: impl Fn() -> Git<'a>) -> Result<Heard, GitError> {
+    fn ask<'a>(&self, what: &str, git: impl Fn() -> Git<'a>) -> Result<GitOutput, GitError> {
         let mut waits = WAITS.into_iter();
         loop {
             let heard = self.call(git())?;
@@ -231,7 +231,7 @@ impl Remote {
         }
     }
 
-    fn trouble(&self, what: &str, heard: &Heard) -> GitError {
+    fn trouble(&self, what: &str, heard: &GitOutput) -> GitError {
         answer::trouble(what, &self.url, heard)
     }
 }
@@ -350,8 +350,8 @@ impl Repo {
             return Ok(());
         }
         match answer::refused(&heard) {
-            Some(Answer::Moved { name }) => Err(self.moved(remote, updates, name)),
-            Some(Answer::Refused { name, why, said }) => Err(GitError::RemoteRefused {
+            Some(PushRejection::Moved { name }) => Err(self.moved(remote, updates, name)),
+            Some(PushRejection::Refused { name, why, said }) => Err(GitError::RemoteRefused {
                 remote: remote.url().to_owned(),
                 name,
                 why,
@@ -409,7 +409,11 @@ impl Repo {
     /// # Errors
     /// As [`Repo::ls_remote`]; [`GitError::UnknownRevision`] where the remote has no such commit or
     /// ref.
-    pub fn fetch(&self, remote: &Remote, wanted: &[Wanted]) -> Result<Vec<CommitId>, GitError> {
+    pub fn fetch(
+        &self,
+        remote: &Remote,
+        wanted: &[FetchTarget],
+    ) -> Result<Vec<CommitId>, GitError> {
         self.fetch_with(remote, wanted, &[])
     }
 
@@ -421,7 +425,7 @@ impl Repo {
     pub fn fetch_tips(
         &self,
         remote: &Remote,
-        wanted: &[Wanted],
+        wanted: &[FetchTarget],
     ) -> Result<Vec<CommitId>, GitError> {
         self.fetch_with(remote, wanted, &["--depth=1"])
     }
@@ -429,7 +433,7 @@ impl Repo {
     fn fetch_with(
         &self,
         remote: &Remote,
-        wanted: &[Wanted],
+        wanted: &[FetchTarget],
         more: &[&str],
     ) -> Result<Vec<CommitId>, GitError> {
         let what = "fetch";
@@ -437,8 +441,8 @@ impl Repo {
         let mut refspecs = Vec::with_capacity(wanted.len());
         for wanted in wanted {
             let (from, to) = match wanted {
-                Wanted::Commit(id) => (id.as_str(), format!("{FETCHED}/commit/{id}")),
-                Wanted::Ref(name) => {
+                FetchTarget::Commit(id) => (id.as_str(), format!("{FETCHED}/commit/{id}")),
+                FetchTarget::Ref(name) => {
                     check_name(name)?;
                     (
                         name.as_str(),
@@ -486,7 +490,7 @@ fn moved(remote: &Remote, update: &RefUpdate, now: Option<&CommitId>) -> GitErro
 }
 
 /// Commits by ref, as git lists them.
-fn listed(heard: &Heard) -> Vec<(String, CommitId)> {
+fn listed(heard: &GitOutput) -> Vec<(String, CommitId)> {
     let text = String::from_utf8_lossy(&heard.out);
     let lines = text.lines().filter_map(|line| line.split_once('\t'));
     lines

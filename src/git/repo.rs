@@ -14,11 +14,11 @@ use super::lineage::Lineage;
 use super::lookup::{
     commit_at, commit_of_ref, find_blob, find_commit, find_entry, find_tree, look,
 };
-use super::module::Layout;
+use super::module::SlotLayout;
 use super::open::{
     accept_partial_clones, open, refuse_formats, tidy, why_not_found, why_not_opened,
 };
-use super::rules::Table;
+use super::rules::AttributeTable;
 use super::tree::Listing;
 use crate::id::{CommitId, RepoPath, Sha256, Tip, TreeId};
 
@@ -33,10 +33,10 @@ const LISTINGS: usize = 4;
 /// threads.
 #[derive(Clone)]
 pub struct Repo {
-    inner: Arc<Inner>,
+    inner: Arc<RepoShared>,
 }
 
-struct Inner {
+struct RepoShared {
     git_dir: PathBuf,
     common_dir: PathBuf,
     top: PathBuf,
@@ -48,9 +48,9 @@ struct Inner {
     /// What git's configuration says of conversions, once it was asked for.
     settings: OnceLock<Vec<(String, String)>>,
     /// What git said of the attributes of files, by the digest of the rules; the latest first.
-    tables: Mutex<Vec<(Sha256, Arc<Table>)>>,
+    tables: Mutex<Vec<(Sha256, Arc<AttributeTable>)>>,
     /// What slots hold of trees; the latest first.
-    layouts: Mutex<Vec<Arc<Layout>>>,
+    layouts: Mutex<Vec<Arc<SlotLayout>>>,
     /// The clones of submodules that were opened, by their directories.
     modules: Mutex<HashMap<PathBuf, Repo>>,
     /// Commits that can be read, with all below them.
@@ -105,7 +105,7 @@ impl Repo {
     }
 
     fn at(git_dir: PathBuf, common_dir: PathBuf, top: PathBuf) -> Self {
-        let inner = Inner {
+        let inner = RepoShared {
             git_dir,
             common_dir,
             top,
@@ -302,7 +302,7 @@ impl Repo {
         &self.inner.git_dir
     }
 
-    pub(super) fn layouts(&self) -> MutexGuard<'_, Vec<Arc<Layout>>> {
+    pub(super) fn layouts(&self) -> MutexGuard<'_, Vec<Arc<SlotLayout>>> {
         self.inner
             .layouts
             .lock()
@@ -326,7 +326,7 @@ impl Repo {
         Ok(repo)
     }
 
-    pub(super) fn tables_cell(&self) -> &Mutex<Vec<(Sha256, Arc<Table>)>> {
+    pub(super) fn tables_cell(&self) -> &Mutex<Vec<(Sha256, Arc<AttributeTable>)>> {
         &self.inner.tables
     }
 

@@ -22,7 +22,7 @@ use super::facts::write_index;
 use super::filters::{self, is_defined};
 use super::repo::Repo;
 use super::settings::{LineEnds, Settings};
-use super::tree::{Entry, Listing};
+use super::tree::{Listing, TreeEntry};
 use crate::id::Sha256;
 
 /// What decides about bytes, as git names it.
@@ -53,22 +53,22 @@ const LFS: &[u8] = b".lfsconfig";
 
 /// By which rule a file gets its bytes. Equal rules make equal bytes of equal blobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Rule(pub(super) Oid);
+pub(super) struct ConversionRule(pub(super) Oid);
 
-impl Rule {
+impl ConversionRule {
     /// A file gets the bytes of its blob.
     pub(super) const PLAIN: Self = Self(Oid::ZERO_SHA1);
 }
 
 /// The rules of a tree's files, as far as they were asked for.
 #[derive(Debug, Default)]
-pub(super) struct Rules {
-    table: Arc<Table>,
+pub(super) struct FileRules {
+    table: Arc<AttributeTable>,
     /// For each set of attributes of the table.
-    rules: Vec<Rule>,
+    rules: Vec<ConversionRule>,
 }
 
-impl Rules {
+impl FileRules {
     /// The rules for these files under the attributes of `listing`.
     ///
     /// # Errors
@@ -77,7 +77,7 @@ impl Rules {
         repo: &Repo,
         conversion: &Conversion,
         listing: &Listing,
-        files: &[(&[u8], Entry)],
+        files: &[(&[u8], TreeEntry)],
     ) -> Result<Self, GitError> {
         let Some(digest) = &conversion.out else {
             return Ok(Self::default());
@@ -103,17 +103,17 @@ impl Rules {
         Ok(Self { table, rules })
     }
 
-    pub(super) fn rule(&self, path: &[u8], entry: Entry) -> Rule {
+    pub(super) fn rule(&self, path: &[u8], entry: TreeEntry) -> ConversionRule {
         // The table may know the path from another tree, where it is a file.
         if !entry.is_file() {
-            return Rule::PLAIN;
+            return ConversionRule::PLAIN;
         }
         let set = self
             .table
             .by_path
             .get(path)
             .and_then(|&set| self.rules.get(set));
-        set.copied().unwrap_or(Rule::PLAIN)
+        set.copied().unwrap_or(ConversionRule::PLAIN)
     }
 }
 
@@ -137,9 +137,9 @@ impl Attributes {
         keeps_lines && is_off(ident) && is_off(encoding) && self.filter().is_none()
     }
 
-    fn rule(&self, settings: &Settings, line_ends: LineEnds) -> Result<Rule, GitError> {
+    fn rule(&self, settings: &Settings, line_ends: LineEnds) -> Result<ConversionRule, GitError> {
         if self.is_plain(line_ends) {
-            return Ok(Rule::PLAIN);
+            return Ok(ConversionRule::PLAIN);
         }
         let mut text = format!("{:?}", self.0);
         let filter = self.filter().map(|name| format!("filter.{name}."));
@@ -158,18 +158,20 @@ impl Attributes {
             }
         }
         let digest = Oid::hash_object(ObjectType::Blob, text.as_bytes());
-        digest.map(Rule).map_err(GitError::lib("hash a rule"))
+        digest
+            .map(ConversionRule)
+            .map_err(GitError::lib("hash a rule"))
     }
 }
 
 /// The attributes of files, each set of them once.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Table {
+pub(super) struct AttributeTable {
     sets: Vec<Attributes>,
     by_path: HashMap<Vec<u8>, usize>,
 }
 
-impl Table {
+impl AttributeTable {
     /// The files that ask for a filter of which `what` says something, its name, and what that is.
     pub(super) fn filters<'a, W: Clone + 'a>(
         &'a self,
@@ -246,13 +248,13 @@ impl Bare {
 }
 
 /// The files of a tree that git takes attributes from, and filters their settings.
-pub(super) fn rule_files(listing: &Listing) -> impl Iterator<Item = (&[u8], Entry)> {
+pub(super) fn rule_files(listing: &Listing) -> impl Iterator<Item = (&[u8], TreeEntry)> {
     listing
         .files()
         .filter(|(path, entry)| entry.is_file() && (is_attributes(path) || *path == LFS))
 }
 
-type Tables = Vec<(Sha256, Arc<Table>)>;
+type Tables = Vec<(Sha256, Arc<AttributeTable>)>;
 
 impl Repo {
     /// The attributes of these paths, and maybe of more, under those of `listing`. `rules` tells
@@ -262,7 +264,7 @@ impl Repo {
         rules: &Sha256,
         listing: &Listing,
         paths: &[&[u8]],
-    ) -> Result<Arc<Table>, GitError> {
+    ) -> Result<Arc<AttributeTable>, GitError> {
         let tables = || -> MutexGuard<'_, Tables> {
             self.tables_cell()
                 .lock()
@@ -290,7 +292,12 @@ impl Repo {
         Ok(table)
     }
 
-    fn ask(&self, listing: &Listing, paths: &[&[u8]], known: &Table) -> Result<Table, GitError> {
+    fn ask(
+        &self,
+        listing: &Listing,
+        paths: &[&[u8]],
+        known: &AttributeTable,
+    ) -> Result<AttributeTable, GitError> {
         let (bare, mut table) = (Bare::new()?, known.clone());
         let (index, list) = (bare.file("index"), bare.file("list"));
         write_index(&index, rule_files(listing), None)?;

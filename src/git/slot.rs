@@ -16,16 +16,16 @@ use super::binary::{Git, fetch_missing};
 use super::call::go_on;
 use super::content::{Files, mode_of, write_entry};
 use super::error::GitError;
-use super::facts::{Facts, Stamp, Stat, write_index, write_index_over};
+use super::facts::{FileTime, SlotFacts, Stat, write_index, write_index_over};
 use super::filters::run_filters;
 use super::keep::Keep;
-use super::module::{Layout, Module};
-use super::part::{Only, Part, Wanted};
-use super::pool::{Known, Slot};
+use super::module::{Module, SlotLayout};
+use super::part::{Only, Part, PartFile};
+use super::pool::{Slot, SlotKnowledge};
 use super::repo::{tree_id, tree_oid};
-use super::rules::{Bare, Rule, rule_files};
-use super::tree::{Entry, Listing, above};
-use super::walk::{Step, below, remove, walk};
+use super::rules::{Bare, ConversionRule, rule_files};
+use super::tree::{Listing, TreeEntry, above};
+use super::walk::{WalkAction, below, remove, walk};
 use crate::id::{CommitId, Tip, TreeId};
 /// A slot holds exactly that tree, and its HEAD is that commit. Whoever has it was the last to do
 /// anything there: it is given up to the first child.
@@ -84,9 +84,9 @@ impl Slot {
         self.fill(of, &Keep::new(keep), Some(only))
     }
 
-    pub(super) fn forgotten(&self) -> Known {
-        Known {
-            facts: Facts::load(&self.own_file("known")),
+    pub(super) fn forgotten(&self) -> SlotKnowledge {
+        SlotKnowledge {
+            facts: SlotFacts::load(&self.own_file("known")),
             index: None,
         }
     }
@@ -133,7 +133,7 @@ impl Slot {
         } = self.clear((&layout, &parts), keep, only, &mut known.facts)?;
         let mut is_written = false;
         for part in &parts {
-            let absent: Vec<&Wanted<'_>> = part
+            let absent: Vec<&PartFile<'_>> = part
                 .wanted
                 .iter()
                 .filter(|file| !standing.contains(&*file.path))
@@ -146,14 +146,14 @@ impl Slot {
             known.index = known.index.take().map(|(tree, _)| (tree, None));
             self.write_files(part, &absent)?;
             let files = Files::of(self.path())?;
-            for Wanted { path, own, entry } in absent {
+            for PartFile { path, own, entry } in absent {
                 go_on()?;
                 stirred.extend(above(path).map(<[u8]>::to_vec));
                 let path_on_disk = below(self.path(), path);
                 let meta = std::fs::symlink_metadata(&path_on_disk)
                     .map_err(GitError::io("look at", &path_on_disk))?;
                 let rule = part.rules.rule(own, *entry);
-                let bytes = if rule == Rule::PLAIN {
+                let bytes = if rule == ConversionRule::PLAIN {
                     None
                 } else {
                     Some(files.bytes(path, &meta)?)
@@ -174,7 +174,7 @@ impl Slot {
         for path in stirred {
             calm(&below(self.path(), &path))?;
         }
-        let mut stamp = Stamp::take(&self.own_file("stamp"))?;
+        let mut stamp = FileTime::take(&self.own_file("stamp"))?;
         // Nothing is sure of what was written at the very moment of the stamp, and the next process
         // would write it again.
         for _ in 0..if is_written { MOMENTS } else { 0 } {
@@ -182,7 +182,7 @@ impl Slot {
                 break;
             }
             std::thread::park_timeout(MOMENT);
-            stamp = Stamp::take(&self.own_file("stamp"))?;
+            stamp = FileTime::take(&self.own_file("stamp"))?;
         }
         known.facts.settle(stamp);
         if known.facts.is_worth_saving() {
@@ -204,10 +204,10 @@ impl Slot {
     /// Removes what does not belong, and says what of the listing is as omk left it.
     fn clear(
         &self,
-        (layout, parts): (&Layout, &[Part<'_>]),
+        (layout, parts): (&SlotLayout, &[Part<'_>]),
         keep: &Keep,
         only: Option<&Only<'_>>,
-        facts: &mut Facts,
+        facts: &mut SlotFacts,
     ) -> Result<Cleared, GitError> {
         let files = Files::of(self.path())?;
         let (mut standing, mut stirred) = (HashSet::new(), HashSet::new());
@@ -218,7 +218,7 @@ impl Slot {
         }
         walk(self.path(), &mut |path, meta| {
             if path == b".git" || layout.is_link(path) {
-                return Ok(Step::Skip);
+                return Ok(WalkAction::Skip);
             }
             let on_disk = below(self.path(), path);
             let ours = only.is_none_or(|only| only(path));
@@ -237,28 +237,28 @@ impl Slot {
                     facts.forget(path);
                     remove(&on_disk, &self.attic)?;
                 }
-                return Ok(Step::Skip);
+                return Ok(WalkAction::Skip);
             }
             if meta.is_dir() && (layout.has_directory(path) || keep.is_above(path)) {
                 if !is_calm(meta) {
                     stirred.insert(path.to_vec());
                 }
-                return Ok(Step::Enter);
+                return Ok(WalkAction::Enter);
             }
             if keep.covers(path) && !keep.is_link(path, meta) {
-                return Ok(Step::Skip);
+                return Ok(WalkAction::Skip);
             }
             if !ours {
                 return Ok(if meta.is_dir() {
-                    Step::Enter
+                    WalkAction::Enter
                 } else {
-                    Step::Skip
+                    WalkAction::Skip
                 });
             }
             stirred.extend(above(path).map(<[u8]>::to_vec));
             facts.forget(path);
             remove(&on_disk, &self.attic)?;
-            Ok(Step::Skip)
+            Ok(WalkAction::Skip)
         })?;
         stirred.retain(|path| path.is_empty() || layout.has_directory(path));
         Ok(Cleared { standing, stirred })
@@ -268,9 +268,9 @@ impl Slot {
     /// laid over for a gate.
     fn take_from_caches(
         &self,
-        layout: &Layout,
+        layout: &SlotLayout,
         keep: &Keep,
-        facts: &mut Facts,
+        facts: &mut SlotFacts,
     ) -> Result<(), GitError> {
         let ours = facts
             .known
@@ -291,7 +291,7 @@ impl Slot {
         Ok(())
     }
 
-    fn write_files(&self, part: &Part<'_>, absent: &[&Wanted<'_>]) -> Result<(), GitError> {
+    fn write_files(&self, part: &Part<'_>, absent: &[&PartFile<'_>]) -> Result<(), GitError> {
         let Part {
             top,
             repo,
@@ -300,17 +300,17 @@ impl Slot {
             ..
         } = part;
         let mut made = HashSet::new();
-        let (mut by_git, mut entries): (Vec<u8>, BTreeMap<&[u8], Entry>) =
+        let (mut by_git, mut entries): (Vec<u8>, BTreeMap<&[u8], TreeEntry>) =
             (Vec::new(), BTreeMap::new());
         repo.with(|objects| {
-            for Wanted { path, own, entry } in absent {
+            for PartFile { path, own, entry } in absent {
                 go_on()?;
                 self.make_parents(path, &mut made)?;
                 let on_disk = below(self.path(), path);
                 if entry.is_submodule() {
                     remove(&on_disk, &self.attic)?;
                     std::fs::create_dir(&on_disk).map_err(GitError::io("make", &on_disk))?;
-                } else if rules.rule(own, *entry) == Rule::PLAIN {
+                } else if rules.rule(own, *entry) == ConversionRule::PLAIN {
                     write_entry(objects, &on_disk, *entry)?;
                 } else {
                     by_git.extend_from_slice(own);
@@ -363,7 +363,7 @@ impl Slot {
         &self,
         tree: &TreeId,
         listing: &Listing,
-        known: &mut Known,
+        known: &mut SlotKnowledge,
     ) -> Result<(), GitError> {
         let file = self.git_dir().join("index");
         let stat = || std::fs::symlink_metadata(&file).map(|meta| Stat::of(&meta));
@@ -383,7 +383,7 @@ impl Slot {
     pub(super) fn write_index_under(
         &self,
         tree: &TreeId,
-        hidden: &dyn Fn(&[u8], Entry) -> bool,
+        hidden: &dyn Fn(&[u8], TreeEntry) -> bool,
     ) -> Result<(), GitError> {
         let listing = self.pool.repo().listing(tree)?;
         let mut known = self.known();
@@ -415,8 +415,8 @@ fn is_in_place(
     files: &Files<'_>,
     path: &[u8],
     meta: &Metadata,
-    (entry, rule): (Entry, Rule),
-    facts: &Facts,
+    (entry, rule): (TreeEntry, ConversionRule),
+    facts: &SlotFacts,
 ) -> Result<bool, GitError> {
     let stat = Stat::of(meta);
     if !(meta.is_file() || meta.is_symlink())

@@ -17,16 +17,16 @@ use super::call::go_on;
 use super::content::{Files, LARGE, blob_id, make_readable, mode_of};
 use super::convert::{self, Conversion, is_attributes};
 use super::error::GitError;
-use super::facts::{Stamp, Stat, read_index, write_index};
+use super::facts::{FileTime, Stat, read_index, write_index};
 use super::filters::{self, run_filters};
 use super::ignore::Ignores;
 use super::keep::Keep;
 use super::laid::{blob_size, is_as_laid_out, trusts_mode};
-use super::module::Layout;
-use super::pool::{Known, Slot};
+use super::module::SlotLayout;
+use super::pool::{Slot, SlotKnowledge};
 use super::repo::{tree_id, tree_oid};
-use super::tree::{Changes, Entry, Listing, build};
-use super::walk::{Step, below, walk};
+use super::tree::{Changes, Listing, TreeEntry, build};
+use super::walk::{WalkAction, below, walk};
 use crate::id::{RepoPath, Sha256, Tip, TreeId};
 use crate::plan::Size;
 use crate::scope::{self, name};
@@ -60,7 +60,7 @@ impl Slot {
         }
         let mut known = self.known();
         let known = known.get_or_insert_with(|| self.forgotten());
-        let stamp = Stamp::take(&self.own_file("stamp"))?;
+        let stamp = FileTime::take(&self.own_file("stamp"))?;
         let found = self.look(&layout, &Keep::new(terms.keep))?;
         self.refuse_in_modules(&layout, &found.inside, &known.facts)?;
         repo.with(|objects| {
@@ -120,8 +120,8 @@ impl Slot {
     }
 
     /// What is in the slot, as far as it could be part of a change.
-    fn look(&self, layout: &Layout, keep: &Keep) -> Result<Found, GitError> {
-        let mut found = Found::default();
+    fn look(&self, layout: &SlotLayout, keep: &Keep) -> Result<SlotContents, GitError> {
+        let mut found = SlotContents::default();
         let is_unread = |path: &[u8]| keep.covers(path) && layout.get(path).is_none();
         let mut ignores = self
             .pool
@@ -130,7 +130,7 @@ impl Slot {
         walk(self.path(), &mut |path, meta| {
             let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
             if name.eq_ignore_ascii_case(b".git") {
-                return Ok(Step::Skip);
+                return Ok(WalkAction::Skip);
             }
             let tracked = layout.get(path);
             if matches!(name, b".gitignore" | b".gitattributes")
@@ -141,33 +141,33 @@ impl Slot {
             let rules = !meta.is_dir() && is_attributes(path);
             if rules && tracked.is_none() && keep.covers(path) {
                 found.kept_rules.push(path.to_vec());
-                return Ok(Step::Skip);
+                return Ok(WalkAction::Skip);
             }
             if meta.is_dir() {
-                if tracked.is_some_and(Entry::is_submodule) {
+                if tracked.is_some_and(TreeEntry::is_submodule) {
                     refuse_strays(&below(self.path(), path), path)?;
                     found.same.insert(path.to_vec());
-                    return Ok(Step::Skip);
+                    return Ok(WalkAction::Skip);
                 }
                 if layout.is_filled(path) {
                     found.same.insert(path.to_vec());
                 }
                 if layout.has_directory(path) || keep.is_above(path) {
-                    return Ok(Step::Enter);
+                    return Ok(WalkAction::Enter);
                 }
             } else if !(meta.is_file() || meta.is_symlink()) {
                 // git knows no sockets, pipes and devices.
-                return Ok(Step::Skip);
+                return Ok(WalkAction::Skip);
             }
             let known_file = !meta.is_dir() && tracked.is_some_and(|entry| !entry.is_submodule());
             // Whoever ignores them: git reads attributes while it looks at the files beside them.
             if !known_file
                 && (keep.covers(path) || (!rules && ignores.covers(path, meta.is_dir())?))
             {
-                return Ok(Step::Skip);
+                return Ok(WalkAction::Skip);
             }
             if meta.is_dir() {
-                return Ok(Step::Enter);
+                return Ok(WalkAction::Enter);
             }
             let files = if layout.module_of(path).is_some() {
                 &mut found.inside
@@ -175,7 +175,7 @@ impl Slot {
                 &mut found.files
             };
             files.insert(path.to_vec(), meta.clone());
-            Ok(Step::Skip)
+            Ok(WalkAction::Skip)
         })?;
         Ok(found)
     }
@@ -186,8 +186,8 @@ impl Slot {
         &self,
         repo: &Repository,
         base: &Listing,
-        found: &Found,
-        known: &Known,
+        found: &SlotContents,
+        known: &SlotKnowledge,
         terms: &Terms<'_>,
     ) -> Result<Conversion, GitError> {
         let before = convert::of(self.pool.repo(), repo, base)?;
@@ -289,7 +289,7 @@ impl Slot {
         repo: &Repository,
         base: &Listing,
         files: &[(&[u8], &Metadata)],
-    ) -> Result<Vec<Entry>, GitError> {
+    ) -> Result<Vec<TreeEntry>, GitError> {
         let odb = repo.odb().map_err(GitError::lib("open the object store"))?;
         let trusts_mode = trusts_mode(repo);
         let mut read = Vec::with_capacity(files.len());
@@ -300,7 +300,7 @@ impl Slot {
             let was = base.get(path);
             let mode = mode_of(meta, was.filter(|_| !trusts_mode));
             if meta.len() > LARGE && meta.is_file() {
-                read.push(Entry {
+                read.push(TreeEntry {
                     mode,
                     oid: slot.store(repo, path, meta)?,
                 });
@@ -313,7 +313,7 @@ impl Slot {
                     .write(ObjectType::Blob, &bytes)
                     .map_err(GitError::lib(format!("store {}", on_disk.display())))?;
             }
-            read.push(Entry { mode, oid });
+            read.push(TreeEntry { mode, oid });
         }
         Ok(read)
     }
@@ -324,10 +324,10 @@ impl Slot {
         repo: &Repository,
         base: &Listing,
         files: &[(&[u8], &Metadata)],
-    ) -> Result<Vec<Entry>, GitError> {
+    ) -> Result<Vec<TreeEntry>, GitError> {
         let (links, regular): (Vec<_>, Vec<_>) =
             files.iter().partition(|(_, meta)| meta.is_symlink());
-        let mut read: BTreeMap<&[u8], Entry> = BTreeMap::new();
+        let mut read: BTreeMap<&[u8], TreeEntry> = BTreeMap::new();
         let link_entries = self.read_plain(repo, base, &links)?;
         read.extend(links.iter().map(|(path, _)| *path).zip(link_entries));
         if !regular.is_empty() {
@@ -375,7 +375,7 @@ impl Slot {
                         why: "git left it out",
                     });
                 };
-                read.insert(path, Entry { mode, oid });
+                read.insert(path, TreeEntry { mode, oid });
             }
         }
         Ok(files
@@ -387,7 +387,7 @@ impl Slot {
 
 /// What was found in a slot.
 #[derive(Default)]
-struct Found {
+struct SlotContents {
     files: BTreeMap<Vec<u8>, Metadata>,
     /// Those in submodules that omk filled.
     inside: BTreeMap<Vec<u8>, Metadata>,
@@ -425,11 +425,11 @@ impl Drop for Aside {
     }
 }
 
-fn is_there(repo: &Repository, entry: Entry) -> bool {
+fn is_there(repo: &Repository, entry: TreeEntry) -> bool {
     entry.is_submodule() || repo.odb().is_ok_and(|odb| odb.exists(entry.oid))
 }
 
-fn note(changes: &mut Changes, base: &Listing, path: &[u8], entry: Entry) {
+fn note(changes: &mut Changes, base: &Listing, path: &[u8], entry: TreeEntry) {
     if base.get(path) != Some(entry) {
         changes.insert(path.to_vec(), Some(entry));
     }

@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use git2::{ObjectType, Oid, Repository};
 
-use super::difference::{Difference, difference};
+use super::difference::{TreeDifference, difference};
 use super::error::GitError;
 use super::links::Links;
 use super::lookup::{commit_at, find_commit, find_tree, look};
 use super::merge::{is_author, signature};
-use super::message::Message;
+use super::message::CommitMessage;
 use super::repo::{Repo, commit_id, commit_oid, tip_of, tree_oid};
 use super::tree::EntryKind;
 use crate::id::{CommitId, RepoPath, Tip, TreeId};
@@ -60,7 +60,11 @@ impl Repo {
     ///
     /// # Errors
     /// Where an object is missing.
-    pub fn is_as_written(&self, seen: &CommitSeen, messages: &[Message]) -> Result<bool, GitError> {
+    pub fn is_as_written(
+        &self,
+        seen: &CommitSeen,
+        messages: &[CommitMessage],
+    ) -> Result<bool, GitError> {
         self.with(|repo| {
             let what = || GitError::lib(format!("make commit {} again", seen.tip.commit));
             let odb = repo.odb().map_err(what())?;
@@ -108,7 +112,7 @@ impl Repo {
             });
         }
         let escaping = self.escaping_symlinks(old, new)?;
-        let kind = |changed: &super::tree::Changed| {
+        let kind = |changed: &super::tree::ChangedPath| {
             if changed.is_submodule() {
                 TouchedKind::Submodule
             } else if escaping.contains(&changed.path) {
@@ -135,7 +139,7 @@ impl Repo {
                 .map(|name| name.path)
                 .collect()
         };
-        let touch = |changed: &super::tree::Changed| Touched {
+        let touch = |changed: &super::tree::ChangedPath| Touched {
             path: changed.path.clone(),
             kind: kind(changed),
             adds: adds(&changed.path),
@@ -161,7 +165,7 @@ impl Repo {
 
 /// The size of each file that a difference brings; nothing for content that was there before, or
 /// was counted already.
-fn added(repo: &Repository, paths: &Difference) -> Result<BTreeMap<Vec<u8>, u64>, GitError> {
+fn added(repo: &Repository, paths: &TreeDifference) -> Result<BTreeMap<Vec<u8>, u64>, GitError> {
     let odb = repo
         .odb()
         .map_err(GitError::lib("read the sizes of changed files"))?;

@@ -42,7 +42,7 @@ pub enum EntryKind {
 
 /// A path that differs between two trees. A rename is two of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Changed {
+pub struct ChangedPath {
     /// Where.
     pub path: RepoPath,
     /// What was there.
@@ -51,7 +51,7 @@ pub struct Changed {
     pub after: Option<EntryKind>,
 }
 
-impl Changed {
+impl ChangedPath {
     /// Whether a submodule is on either side.
     #[must_use]
     pub fn is_submodule(&self) -> bool {
@@ -71,12 +71,12 @@ impl Changed {
 
 /// An entry of a tree that is not a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct TreeEntry {
     pub(super) mode: u32,
     pub(super) oid: Oid,
 }
 
-impl Entry {
+impl TreeEntry {
     pub(super) fn is_submodule(self) -> bool {
         self.mode == SUBMODULE
     }
@@ -107,7 +107,7 @@ pub(super) fn kind_of(mode: u32) -> Option<EntryKind> {
 /// A tree, flat: every entry by its path, and every directory.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
-    entries: BTreeMap<Vec<u8>, Entry>,
+    entries: BTreeMap<Vec<u8>, TreeEntry>,
     directories: BTreeSet<Vec<u8>>,
 }
 
@@ -142,7 +142,7 @@ impl Listing {
                 let mode = u32::try_from(entry.filemode()).unwrap_or(FILE);
                 self.entries.insert(
                     path.clone(),
-                    Entry {
+                    TreeEntry {
                         mode,
                         oid: entry.id(),
                     },
@@ -153,7 +153,7 @@ impl Listing {
         Ok(())
     }
 
-    pub(super) fn get(&self, path: &[u8]) -> Option<Entry> {
+    pub(super) fn get(&self, path: &[u8]) -> Option<TreeEntry> {
         self.entries.get(path).copied()
     }
 
@@ -161,7 +161,7 @@ impl Listing {
         self.directories.contains(path)
     }
 
-    pub(super) fn files(&self) -> impl Iterator<Item = (&[u8], Entry)> {
+    pub(super) fn files(&self) -> impl Iterator<Item = (&[u8], TreeEntry)> {
         self.entries
             .iter()
             .map(|(path, entry)| (path.as_slice(), *entry))
@@ -183,15 +183,15 @@ pub(super) fn too_deep(path: &[u8]) -> GitError {
 }
 
 /// Changes to a tree: what a path holds from now on; `None` = nothing.
-pub(super) type Changes = BTreeMap<Vec<u8>, Option<Entry>>;
+pub(super) type Changes = BTreeMap<Vec<u8>, Option<TreeEntry>>;
 
 /// One of them, its path relative to the tree at hand.
-type Change<'a> = (&'a [u8], Option<Entry>);
+type EntryChange<'a> = (&'a [u8], Option<TreeEntry>);
 
 /// `base` with `changes`. Only the trees on the way to a change are read and written. Where a file
 /// becomes a directory or the other way round, what is set wins over what is removed.
 pub(super) fn build(repo: &Repository, base: Oid, changes: &Changes) -> Result<Oid, GitError> {
-    let flat: Vec<Change<'_>> = changes
+    let flat: Vec<EntryChange<'_>> = changes
         .iter()
         .map(|(path, entry)| (path.as_slice(), *entry))
         .collect();
@@ -208,14 +208,14 @@ pub(super) fn build(repo: &Repository, base: Oid, changes: &Changes) -> Result<O
 fn build_below(
     repo: &Repository,
     base: Option<&git2::Tree<'_>>,
-    changes: &[Change<'_>],
+    changes: &[EntryChange<'_>],
     depth: usize,
 ) -> Result<Option<Oid>, GitError> {
     if depth > DEPTH {
         return Err(too_deep(changes.first().map_or(b"", |(path, _)| path)));
     }
-    let mut here: BTreeMap<&[u8], Option<Entry>> = BTreeMap::new();
-    let mut below: BTreeMap<&[u8], Vec<Change<'_>>> = BTreeMap::new();
+    let mut here: BTreeMap<&[u8], Option<TreeEntry>> = BTreeMap::new();
+    let mut below: BTreeMap<&[u8], Vec<EntryChange<'_>>> = BTreeMap::new();
     for (path, entry) in changes {
         match path.iter().position(|&byte| byte == b'/') {
             Some(slash) => below
@@ -246,7 +246,7 @@ fn build_below(
             Some(tree) => insert(
                 &mut builder,
                 name,
-                Entry {
+                TreeEntry {
                     mode: DIRECTORY,
                     oid: tree,
                 },
@@ -271,7 +271,11 @@ fn build_below(
         .map_err(GitError::lib("write a tree"))
 }
 
-fn insert(builder: &mut git2::TreeBuilder<'_>, name: &[u8], entry: Entry) -> Result<(), GitError> {
+fn insert(
+    builder: &mut git2::TreeBuilder<'_>,
+    name: &[u8],
+    entry: TreeEntry,
+) -> Result<(), GitError> {
     let mode = i32::try_from(entry.mode).unwrap_or(0o100_644);
     builder
         .insert(name, entry.oid, mode)
@@ -320,11 +324,14 @@ impl Repo {
     ///
     /// # Errors
     /// Where a tree cannot be read.
-    pub fn changed(&self, old: &TreeId, new: &TreeId) -> Result<Vec<Changed>, GitError> {
+    pub fn changed(&self, old: &TreeId, new: &TreeId) -> Result<Vec<ChangedPath>, GitError> {
         let found = self.with(|repo| difference(repo, tree_oid(old), tree_oid(new)))?;
         let named = found.into_iter().filter_map(|(path, sides)| {
-            let (before, after) = (sides.before.map(Entry::kind), sides.after.map(Entry::kind));
-            RepoPath::from_bytes(&path).map(|path| Changed {
+            let (before, after) = (
+                sides.before.map(TreeEntry::kind),
+                sides.after.map(TreeEntry::kind),
+            );
+            RepoPath::from_bytes(&path).map(|path| ChangedPath {
                 path,
                 before,
                 after,
@@ -351,7 +358,7 @@ impl Repo {
     /// # Errors
     /// Where a tree cannot be read.
     pub fn escaping_symlinks(&self, old: &TreeId, new: &TreeId) -> Result<Vec<RepoPath>, GitError> {
-        if !self.changed(old, new)?.iter().any(Changed::is_symlink) {
+        if !self.changed(old, new)?.iter().any(ChangedPath::is_symlink) {
             return Ok(Vec::new());
         }
         let (old, new) = (self.listing(old)?, self.listing(new)?);

@@ -23,7 +23,7 @@ const HELD: usize = 32;
 
 /// What to do with an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum WalkAction {
     /// It is a directory; go on inside.
     Enter,
     /// It is dealt with.
@@ -31,7 +31,7 @@ pub(super) enum Step {
 }
 
 /// Says what to do with the entry at a path below the root.
-pub(super) type Decide<'a> = dyn FnMut(&[u8], &Metadata) -> Result<Step, GitError> + 'a;
+pub(super) type Decide<'a> = dyn FnMut(&[u8], &Metadata) -> Result<WalkAction, GitError> + 'a;
 
 /// The path below a slot for a path of a tree.
 pub(super) fn below(root: &Path, path: &[u8]) -> PathBuf {
@@ -68,7 +68,7 @@ fn walk_at(
         }
         match entry.metadata() {
             Ok(meta) => {
-                if decide(path, &meta)? == Step::Enter {
+                if decide(path, &meta)? == WalkAction::Enter {
                     walk_at(&entry.path(), path, depth + 1, decide)?;
                 }
             }
@@ -111,7 +111,7 @@ pub(super) fn remove(path: &Path, attic: &Path) -> Result<(), GitError> {
         Err(errno) => return Err(failed(errno)),
     };
     let attic = open(rustix::fs::CWD, attic).map_err(failed)?;
-    let mut moved = Moved {
+    let mut moved = Attic {
         attic: attic.as_fd(),
         count: 0,
     };
@@ -136,12 +136,12 @@ pub(super) fn clear_leftovers(attic: &Path) -> Result<(), GitError> {
 }
 
 /// Directories on their way out, by number.
-struct Moved<'a> {
+struct Attic<'a> {
     attic: BorrowedFd<'a>,
     count: u32,
 }
 
-impl Moved<'_> {
+impl Attic<'_> {
     fn name(&self, number: u32) -> CString {
         CString::new(number.to_string()).expect("digits hold no NUL")
     }
@@ -156,7 +156,7 @@ fn remove_at(
     parent: BorrowedFd<'_>,
     name: &CStr,
     depth: usize,
-    moved: &mut Moved<'_>,
+    moved: &mut Attic<'_>,
 ) -> rustix::io::Result<()> {
     let stat = match rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => stat,
@@ -184,7 +184,7 @@ fn remove_at(
 }
 
 /// Moves a directory into the attic, under the next number that is free there.
-fn move_out(parent: BorrowedFd<'_>, name: &CStr, moved: &mut Moved<'_>) -> rustix::io::Result<()> {
+fn move_out(parent: BorrowedFd<'_>, name: &CStr, moved: &mut Attic<'_>) -> rustix::io::Result<()> {
     loop {
         let number = moved.name(moved.count);
         moved.count += 1;

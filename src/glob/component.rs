@@ -11,12 +11,12 @@ pub(super) enum Component {
     /// Exactly this text.
     Literal(Box<str>),
     /// At least one wildcard or class.
-    Pattern(Box<[Token]>),
+    Pattern(Box<[GlobToken]>),
 }
 
 /// A part of a pattern within one component.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Token {
+pub(super) enum GlobToken {
     /// This character.
     Char(char),
     /// `?`: any one character.
@@ -24,12 +24,12 @@ pub(super) enum Token {
     /// `*`: any number of characters.
     Star,
     /// `[…]`: one character of a class.
-    Class(std::sync::Arc<Class>),
+    Class(std::sync::Arc<CharSet>),
 }
 
 /// A set of characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Class {
+pub(super) struct CharSet {
     /// All but these, rather than these.
     pub(super) negated: bool,
     /// Both ends included; sorted, and apart from one another.
@@ -56,7 +56,7 @@ fn first_unit(bytes: &[u8]) -> (Unit, usize) {
     }
 }
 
-impl Class {
+impl CharSet {
     /// Whether `wanted` is one of the characters meant.
     pub(super) fn contains(&self, wanted: char) -> bool {
         let listed = self
@@ -67,7 +67,7 @@ impl Class {
     }
 }
 
-impl Token {
+impl GlobToken {
     fn matches(&self, unit: Unit) -> bool {
         match (self, unit) {
             (Self::Any | Self::Star, _) => true,
@@ -91,8 +91,8 @@ impl Component {
             let (unit, length) = first_unit(&part[at..]);
             at += length;
             tokens.push(match unit {
-                Unit::Char(found) => Token::Char(found),
-                Unit::Byte => Token::Any,
+                Unit::Char(found) => GlobToken::Char(found),
+                Unit::Byte => GlobToken::Any,
             });
         }
         Self::Pattern(tokens.into())
@@ -138,17 +138,17 @@ pub(super) fn spell(part: &[u8]) -> String {
 
 /// Whether `tokens` match the whole of `part`. Only the last star is ever tried again, so this is
 /// at worst the product of the two lengths.
-fn match_part(tokens: &[Token], part: &[u8]) -> bool {
+fn match_part(tokens: &[GlobToken], part: &[u8]) -> bool {
     let (mut token, mut at) = (0, 0);
     let mut last_star = None;
     while at < part.len() {
         match tokens.get(token) {
-            Some(Token::Star) => {
+            Some(GlobToken::Star) => {
                 token += 1;
                 last_star = Some((token, at));
                 continue;
             }
-            Some(single @ (Token::Char(_) | Token::Any | Token::Class(_))) => {
+            Some(single @ (GlobToken::Char(_) | GlobToken::Any | GlobToken::Class(_))) => {
                 let (unit, length) = first_unit(&part[at..]);
                 if single.matches(unit) {
                     token += 1;
@@ -165,7 +165,7 @@ fn match_part(tokens: &[Token], part: &[u8]) -> bool {
         last_star = Some((after_star, taken));
         (token, at) = (after_star, taken);
     }
-    tokens[token..].iter().all(|rest| *rest == Token::Star)
+    tokens[token..].iter().all(|rest| *rest == GlobToken::Star)
 }
 
 /// Whether a path, or a directory above it, matches a whole alternative.

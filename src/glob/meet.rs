@@ -3,16 +3,16 @@
 //! It refuses to go on for ever: what is not settled after [`MAX_STEPS`] counts as meeting, since a
 //! missed overlap would let two tasks write the same file.
 
-use super::component::{Class, Component, Token};
+use super::component::{CharSet, Component, GlobToken};
 
 /// Pairs of positions visited for one pair of globs: about a millisecond, and a hundred times what
 /// two globs with a dozen alternatives each need.
 pub(super) const MAX_STEPS: u32 = 1 << 18;
 
 /// What is left of [`MAX_STEPS`].
-pub(super) struct Steps(u32);
+pub(super) struct StepBudget(u32);
 
-impl Steps {
+impl StepBudget {
     pub(super) fn new() -> Self {
         Self(MAX_STEPS)
     }
@@ -28,7 +28,7 @@ impl Steps {
 }
 
 /// Whether some path matches both alternatives, where each also means all below what it matches.
-pub(super) fn paths_meet(one: &[Component], other: &[Component], steps: &mut Steps) -> bool {
+pub(super) fn paths_meet(one: &[Component], other: &[Component], steps: &mut StepBudget) -> bool {
     // Row `i`, column `j`: some path is matched by the first `i` and by the first `j` components.
     let mut row = vec![false; other.len() + 1];
     row[0] = true;
@@ -63,7 +63,7 @@ pub(super) fn paths_meet(one: &[Component], other: &[Component], steps: &mut Ste
 }
 
 /// Whether one component of a path can match both; neither is `**`.
-fn components_meet(one: &Component, other: &Component, steps: &mut Steps) -> bool {
+fn components_meet(one: &Component, other: &Component, steps: &mut StepBudget) -> bool {
     match (one, other) {
         (Component::Deep, _) | (_, Component::Deep) => true,
         (Component::Literal(mine), Component::Literal(theirs)) => mine == theirs,
@@ -80,12 +80,15 @@ fn components_meet(one: &Component, other: &Component, steps: &mut Steps) -> boo
 /// How often matching may begin anew.
 fn stars(pattern: &Component) -> usize {
     match pattern {
-        Component::Pattern(tokens) => tokens.iter().filter(|token| **token == Token::Star).count(),
+        Component::Pattern(tokens) => tokens
+            .iter()
+            .filter(|token| **token == GlobToken::Star)
+            .count(),
         Component::Deep | Component::Literal(_) => 0,
     }
 }
 
-fn patterns_meet(one: &[Token], other: &[Token], steps: &mut Steps) -> bool {
+fn patterns_meet(one: &[GlobToken], other: &[GlobToken], steps: &mut StepBudget) -> bool {
     let mut row = vec![false; other.len() + 1];
     row[0] = true;
     for mine in one {
@@ -97,7 +100,7 @@ fn patterns_meet(one: &[Token], other: &[Token], steps: &mut Steps) -> bool {
             if !row[at] {
                 continue;
             }
-            if *mine == Token::Star || *theirs == Token::Star {
+            if *mine == GlobToken::Star || *theirs == GlobToken::Star {
                 next[at] = true;
                 row[at + 1] = true;
             } else if tokens_meet(mine, theirs) {
@@ -105,29 +108,28 @@ fn patterns_meet(one: &[Token], other: &[Token], steps: &mut Steps) -> bool {
             }
         }
         // With nothing left on the other side, only a star can be passed.
-        next[other.len()] |= row[other.len()] && *mine == Token::Star;
+        next[other.len()] |= row[other.len()] && *mine == GlobToken::Star;
         row = next;
     }
     // With nothing left on this side, the other's stars are passed.
     for (at, theirs) in other.iter().enumerate() {
-        row[at + 1] |= row[at] && *theirs == Token::Star;
+        row[at + 1] |= row[at] && *theirs == GlobToken::Star;
     }
     row[other.len()]
 }
 
 /// Whether one character can match both; neither is a star.
-fn tokens_meet(one: &Token, other: &Token) -> bool {
+fn tokens_meet(one: &GlobToken, other: &GlobToken) -> bool {
     match (one, other) {
-        (Token::Any | Token::Star, _) | (_, Token::Any | Token::Star) => true,
-        (Token::Char(mine), Token::Char(theirs)) => mine == theirs,
-        (Token::Char(single), Token::Class(class)) | (Token::Class(class), Token::Char(single)) => {
-            class.contains(*single)
-        }
-        (Token::Class(mine), Token::Class(theirs)) => classes_meet(mine, theirs),
+        (GlobToken::Any | GlobToken::Star, _) | (_, GlobToken::Any | GlobToken::Star) => true,
+        (GlobToken::Char(mine), GlobToken::Char(theirs)) => mine == theirs,
+        (GlobToken::Char(single), GlobToken::Class(class))
+        | (GlobToken::Class(class), GlobToken::Char(single)) => class.contains(*single),
+        (GlobToken::Class(mine), GlobToken::Class(theirs)) => classes_meet(mine, theirs),
     }
 }
 
-fn classes_meet(one: &Class, other: &Class) -> bool {
+fn classes_meet(one: &CharSet, other: &CharSet) -> bool {
     match (one.negated, other.negated) {
         (false, false) => one
             .ranges

@@ -34,12 +34,12 @@ pub use self::parse::{MAX_ALTERNATIVES, MAX_BYTES, MAX_DEPTH, MAX_EXPANDED};
 #[derive(Clone)]
 pub struct Glob {
     text: Arc<str>,
-    meaning: Arc<Meaning>,
+    meaning: Arc<GlobMeaning>,
 }
 
 /// What a text was found to mean.
 #[derive(Debug)]
-struct Meaning {
+struct GlobMeaning {
     /// Never empty; a path matches the glob where it, or a directory above it, matches one of
     /// these.
     alternatives: Vec<Vec<Component>>,
@@ -104,7 +104,7 @@ impl Glob {
             .collect();
         let literal = prefix.len() == components.len();
         let size = components.iter().map(Component::size).sum();
-        let meaning = Meaning {
+        let meaning = GlobMeaning {
             alternatives: vec![components],
             prefix,
             literal,
@@ -133,7 +133,7 @@ impl Glob {
         if !share_a_line(&self.meaning.prefix, &other.meaning.prefix) {
             return false;
         }
-        let mut steps = meet::Steps::new();
+        let mut steps = meet::StepBudget::new();
         self.meaning.alternatives.iter().any(|mine| {
             other
                 .meaning

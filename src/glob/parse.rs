@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use super::component::{Class, Component, Token, literal_prefix};
-use super::{BadGlob, Meaning};
+use super::component::{CharSet, Component, GlobToken, literal_prefix};
+use super::{BadGlob, GlobMeaning};
 
 /// Alternatives that braces may expand to. The contract of `omk.yaml` fixes the number.
 pub const MAX_ALTERNATIVES: usize = 256;
@@ -21,7 +21,7 @@ pub const MAX_EXPANDED: usize = 32 * 1024;
 #[derive(Debug, Clone)]
 enum Atom {
     Slash,
-    Token(Token),
+    Token(GlobToken),
 }
 
 type Row = Vec<Atom>;
@@ -92,7 +92,7 @@ impl Frame {
 }
 
 /// What `text` means, or what is wrong with it, as a clause.
-pub(super) fn parse(text: &str) -> Result<Meaning, BadGlob> {
+pub(super) fn parse(text: &str) -> Result<GlobMeaning, BadGlob> {
     if text.is_empty() {
         return Err("it is empty".into());
     }
@@ -111,7 +111,7 @@ pub(super) fn parse(text: &str) -> Result<Meaning, BadGlob> {
                 .all(|component| matches!(component, Component::Literal(_)))
         });
     let size = alternatives.iter().flatten().map(Component::size).sum();
-    Ok(Meaning {
+    Ok(GlobMeaning {
         alternatives,
         prefix,
         literal,
@@ -140,17 +140,17 @@ fn expand(text: &str) -> Result<(Vec<Row>, bool), BadGlob> {
                     let inner = std::mem::replace(&mut top, outer);
                     top.multiply(inner)?;
                 }
-                None => top.push(&Atom::Token(Token::Char('}')))?,
+                None => top.push(&Atom::Token(GlobToken::Char('}')))?,
             },
             '/' => top.push(&Atom::Slash)?,
-            '*' => top.push(&Atom::Token(Token::Star))?,
-            '?' => top.push(&Atom::Token(Token::Any))?,
-            '[' => top.push(&Atom::Token(Token::Class(Arc::new(class(&mut rest)?))))?,
+            '*' => top.push(&Atom::Token(GlobToken::Star))?,
+            '?' => top.push(&Atom::Token(GlobToken::Any))?,
+            '[' => top.push(&Atom::Token(GlobToken::Class(Arc::new(class(&mut rest)?))))?,
             '\\' => match escaped(rest.next())? {
                 '/' => top.push(&Atom::Slash)?,
-                plain => top.push(&Atom::Token(Token::Char(plain)))?,
+                plain => top.push(&Atom::Token(GlobToken::Char(plain)))?,
             },
-            plain => top.push(&Atom::Token(Token::Char(plain)))?,
+            plain => top.push(&Atom::Token(GlobToken::Char(plain)))?,
         }
     }
     if !frames.is_empty() {
@@ -174,7 +174,7 @@ fn escaped(next: Option<char>) -> Result<char, BadGlob> {
 }
 
 /// A class, from behind its `[` to its `]`.
-fn class(rest: &mut std::str::Chars<'_>) -> Result<Class, BadGlob> {
+fn class(rest: &mut std::str::Chars<'_>) -> Result<CharSet, BadGlob> {
     let mut look = rest.clone();
     let negated = matches!(look.next(), Some('!' | '^'));
     if negated {
@@ -200,7 +200,7 @@ fn class(rest: &mut std::str::Chars<'_>) -> Result<Class, BadGlob> {
         }
         ranges.push((low, high));
     }
-    Ok(Class {
+    Ok(CharSet {
         negated,
         ranges: merge(ranges),
     })
@@ -263,24 +263,24 @@ fn lower(row: Row) -> Result<Vec<Component>, BadGlob> {
     // only `./` is left empty, which is the whole repository.
     if components.last() == Some(&Component::Deep) {
         components.pop();
-        components.push(Component::Pattern([Token::Star].into()));
+        components.push(Component::Pattern([GlobToken::Star].into()));
     } else if components.is_empty() {
-        components.push(Component::Pattern([Token::Star].into()));
+        components.push(Component::Pattern([GlobToken::Star].into()));
     }
     Ok(components)
 }
 
 /// What stands between two slashes; `None` for nothing and for `.`.
-fn component(mut piece: Vec<Token>) -> Result<Option<Component>, BadGlob> {
-    if piece.len() > 1 && piece.iter().all(|token| *token == Token::Star) {
+fn component(mut piece: Vec<GlobToken>) -> Result<Option<Component>, BadGlob> {
+    if piece.len() > 1 && piece.iter().all(|token| *token == GlobToken::Star) {
         return Ok(Some(Component::Deep));
     }
-    piece.dedup_by(|next, before| *next == Token::Star && *before == Token::Star);
+    piece.dedup_by(|next, before| *next == GlobToken::Star && *before == GlobToken::Star);
     let literal: Option<String> = piece
         .iter()
         .map(|token| match token {
-            Token::Char(character) => Some(*character),
-            Token::Any | Token::Star | Token::Class(_) => None,
+            GlobToken::Char(character) => Some(*character),
+            GlobToken::Any | GlobToken::Star | GlobToken::Class(_) => None,
         })
         .collect();
     match literal.as_deref() {

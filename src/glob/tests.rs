@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::component::{Component, Token};
+use super::component::{Component, GlobToken};
 use super::*;
 
 fn glob(text: &str) -> Glob {
@@ -391,10 +391,12 @@ fn sample(glob: &Glob, dice: &[u8]) -> Option<RepoPath> {
                 let mut part = String::new();
                 for token in tokens {
                     match token {
-                        Token::Char(character) => part.push(*character),
-                        Token::Any => part.push(['a', 'b', 'é'][roll(3)]),
-                        Token::Star => (0..roll(3)).for_each(|_| part.push(['a', 'b'][roll(2)])),
-                        Token::Class(class) => {
+                        GlobToken::Char(character) => part.push(*character),
+                        GlobToken::Any => part.push(['a', 'b', 'é'][roll(3)]),
+                        GlobToken::Star => {
+                            (0..roll(3)).for_each(|_| part.push(['a', 'b'][roll(2)]))
+                        }
+                        GlobToken::Class(class) => {
                             part.push(
                                 ['a', 'b', 'é', 'c']
                                     .into_iter()
@@ -431,16 +433,20 @@ fn plainly(components: &[Component], parts: &[&str]) -> bool {
     fits && plainly(rest, below)
 }
 
-fn plain_part(tokens: &[Token], letters: &[char]) -> bool {
+fn plain_part(tokens: &[GlobToken], letters: &[char]) -> bool {
     let Some((first, rest)) = tokens.split_first() else {
         return letters.is_empty();
     };
     let single = |fits: bool| fits && plain_part(rest, &letters[1..]);
     match (first, letters.first()) {
-        (Token::Star, _) => (0..=letters.len()).any(|taken| plain_part(rest, &letters[taken..])),
-        (Token::Any, found) => single(found.is_some()),
-        (Token::Char(wanted), found) => single(found == Some(wanted)),
-        (Token::Class(class), found) => single(found.is_some_and(|&letter| class.contains(letter))),
+        (GlobToken::Star, _) => {
+            (0..=letters.len()).any(|taken| plain_part(rest, &letters[taken..]))
+        }
+        (GlobToken::Any, found) => single(found.is_some()),
+        (GlobToken::Char(wanted), found) => single(found == Some(wanted)),
+        (GlobToken::Class(class), found) => {
+            single(found.is_some_and(|&letter| class.contains(letter)))
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::engine::{Engine, TaskState, TaskStatus};
 use crate::fact::{Began, RunVerdict};
 use crate::id::{GateId, RepoPath, Sha256, TaskId, Tip};
 use crate::plan::{Network, Plan, WriteSet};
-use crate::proof::{Input, JudgedBy, Share, Standing, TaskShare, standing};
+use crate::proof::{Input, JudgedBy, ProofStanding, Share, TaskShare, standing};
 
 impl History {
     /// What each completed task's proof is made of, in the plan's order. Tasks without a change
@@ -49,7 +49,7 @@ impl History {
             .filter(|gate| is_required(engine.plan(), gate))
             .cloned()
             .collect();
-        let passed = standing(&evidence.gates, &required) == Standing::Proven;
+        let passed = standing(&evidence.gates, &required) == ProofStanding::Proven;
         let share = TaskShare {
             id: status.id.clone(),
             attempts: status.attempt,

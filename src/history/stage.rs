@@ -2,49 +2,49 @@
 //!
 //! It refuses to decide anything: the engine did.
 
-use crate::engine::{CancelReason, TaskState, TaskStatus, Waits};
+use crate::engine::{CancelReason, TaskState, TaskStatus, WaitReason};
 use crate::id::TaskId;
 use crate::plan::Task;
-use crate::report::{Ejection, Stage};
+use crate::report::{Ejection, TaskStage};
 
-pub(super) fn stage(status: &TaskStatus<'_>, task: &Task) -> Stage {
+pub(super) fn stage(status: &TaskStatus<'_>, task: &Task) -> TaskStage {
     match status.state {
         TaskState::Pending => pending(status, task),
-        TaskState::Claimed => Stage::Claimed,
+        TaskState::Claimed => TaskStage::Claimed,
         TaskState::Running => {
             let doing = if status.change.is_some() {
                 "landing"
             } else {
                 ""
             };
-            Stage::Running {
+            TaskStage::Running {
                 doing: doing.to_owned(),
             }
         }
-        TaskState::Completed => Stage::Completed {
+        TaskState::Completed => TaskStage::Completed {
             landed: status.landed.cloned(),
             ejected: status.ejected.map(|why| Ejection {
                 gate: why.gate.clone(),
                 log: why.log.clone(),
             }),
         },
-        TaskState::Failed => Stage::Failed,
-        TaskState::Cancelled => Stage::Cancelled {
+        TaskState::Failed => TaskStage::Failed,
+        TaskState::Cancelled => TaskStage::Cancelled {
             why: status.cancelled.map(cancelled).unwrap_or_default(),
         },
     }
 }
 
-fn pending(status: &TaskStatus<'_>, task: &Task) -> Stage {
+fn pending(status: &TaskStatus<'_>, task: &Task) -> TaskStage {
     let (waits, until) = match &status.waits {
-        None | Some(Waits::Worker) => ("for a worker".to_owned(), None),
-        Some(Waits::Dependencies) => (format!("for {}", named(&task.dependencies)), None),
-        Some(Waits::Paths(other)) => (format!("for paths that {other} holds"), None),
-        Some(Waits::Preflight) => ("for the gates on the base".to_owned(), None),
-        Some(Waits::Provider(until)) => ("for the provider".to_owned(), Some(*until)),
-        Some(Waits::Backoff(until)) => ("before it is tried again".to_owned(), Some(*until)),
+        None | Some(WaitReason::Worker) => ("for a worker".to_owned(), None),
+        Some(WaitReason::Dependencies) => (format!("for {}", named(&task.dependencies)), None),
+        Some(WaitReason::Paths(other)) => (format!("for paths that {other} holds"), None),
+        Some(WaitReason::Preflight) => ("for the gates on the base".to_owned(), None),
+        Some(WaitReason::Provider(until)) => ("for the provider".to_owned(), Some(*until)),
+        Some(WaitReason::Backoff(until)) => ("before it is tried again".to_owned(), Some(*until)),
     };
-    Stage::Pending { waits, until }
+    TaskStage::Pending { waits, until }
 }
 
 fn named(tasks: &[TaskId]) -> String {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::fact::{Fact, Order};
 use crate::id::{Moment, Sha256};
 
-pub use replay::{Difference, replay};
+pub use replay::{ReplayDifference, replay};
 
 /// The version of the line format. Readers refuse any other.
 pub const VERSION: u32 = 1;

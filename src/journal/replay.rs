@@ -10,7 +10,7 @@ use crate::plan::Plan;
 
 /// Where a journal and the engine part ways.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum Difference {
+pub enum ReplayDifference {
     /// The engine refuses a recorded fact.
     #[error("line {line}: {reason}")]
     Refused {
@@ -42,18 +42,19 @@ fn in_words(orders: &[Order]) -> String {
 /// An engine that has taken every line.
 ///
 /// # Errors
-/// The first [`Difference`].
-pub fn replay(plan: Arc<Plan>, lines: &[Line]) -> Result<Engine, Difference> {
+/// The first [`ReplayDifference`].
+pub fn replay(plan: Arc<Plan>, lines: &[Line]) -> Result<Engine, ReplayDifference> {
     let mut engine = Engine::new(plan);
     for line in lines {
-        let given = engine
-            .take(line.at, &line.fact)
-            .map_err(|reason| Difference::Refused {
-                line: line.seq,
-                reason,
-            })?;
+        let given =
+            engine
+                .take(line.at, &line.fact)
+                .map_err(|reason| ReplayDifference::Refused {
+                    line: line.seq,
+                    reason,
+                })?;
         if given != line.orders {
-            return Err(Difference::Orders {
+            return Err(ReplayDifference::Orders {
                 line: line.seq,
                 recorded: line.orders.clone(),
                 given,

@@ -8,7 +8,7 @@ use super::{Offered, Prices};
 
 /// Where the facts come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub enum FactsSource {
     /// The table, perhaps with more from the provider.
     Table,
     /// The provider's list alone.
@@ -19,7 +19,7 @@ pub enum Origin {
 
 /// What is known of one model at one address.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Facts {
+pub struct ModelFacts {
     /// Its name at the provider.
     pub id: String,
     /// How many tokens it can see.
@@ -37,7 +37,7 @@ pub struct Facts {
     /// Whether a subscription pays for it.
     pub subscription: bool,
     /// Where this comes from.
-    pub origin: Origin,
+    pub origin: FactsSource,
     at: Option<&'static Provider>,
 }
 
@@ -46,7 +46,7 @@ pub struct Facts {
 /// must; too much would end in an overflow.
 const ASSUMED_CONTEXT: u32 = 131_072;
 
-impl Facts {
+impl ModelFacts {
     /// Puts together what is known of the model `id` at `base_url`; `offered` is the provider's own
     /// entry.
     #[must_use]
@@ -54,9 +54,9 @@ impl Facts {
         let card = card(id);
         let told = |offered: &&Offered| offered.context.is_some() || offered.thinking.is_some();
         let origin = match (card, offered.filter(told)) {
-            (Some(_), _) => Origin::Table,
-            (None, Some(_)) => Origin::Provider,
-            (None, None) => Origin::Assumed,
+            (Some(_), _) => FactsSource::Table,
+            (None, Some(_)) => FactsSource::Provider,
+            (None, None) => FactsSource::Assumed,
         };
         let thinking = offered
             .and_then(|offered| offered.thinking)
@@ -95,18 +95,18 @@ impl Facts {
         let mut said = Vec::new();
         let id = &self.id;
         match self.origin {
-            Origin::Assumed => said.push(format!(
+            FactsSource::Assumed => said.push(format!(
                 "omk does not know the model `{id}`: it assumes a context of {} tokens, and leaves thinking to the provider",
                 self.context
             )),
-            Origin::Provider => said.push(format!(
+            FactsSource::Provider => said.push(format!(
                 "omk knows the model `{id}` from its provider only: a context of {} tokens, and no prices",
                 self.context
             )),
-            Origin::Table if self.prices.is_some() && !self.at.is_some_and(|at| at.in_usd) => said.push(format!(
+            FactsSource::Table if self.prices.is_some() && !self.at.is_some_and(|at| at.in_usd) => said.push(format!(
                 "omk counts Moonshot's prices in USD for `{id}`; set `prices` in the plan if this provider has others"
             )),
-            Origin::Table => {}
+            FactsSource::Table => {}
         }
         said
     }

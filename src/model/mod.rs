@@ -13,9 +13,9 @@ mod table;
 mod wire;
 
 pub use empty::Empty;
-pub use facts::{Facts, Origin};
+pub use facts::{FactsSource, ModelFacts};
 pub use offer::{BadOffer, Offered, read_offer};
-pub use refusal::{Refusal, UNNAMED, is_out_of_credit, is_overloaded, is_too_large};
+pub use refusal::{ProviderRefusal, UNNAMED, is_out_of_credit, is_overloaded, is_too_large};
 pub use table::{Card, Effort, Form, Provider, Thinks, card, cards, provider, providers};
 pub use wire::{Thinking, Unsuited, Wire};
 

@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use crate::text;
 
-/// What was said, as it came. It may echo the key: [`Refusal::shown`] makes it fit for people.
+/// What was said, as it came. It may echo the key: [`ProviderRefusal::shown`] makes it fit for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct ProviderRefusal {
     /// The provider's own name of the error: `exceeded_current_quota_error`; [`UNNAMED`] where it
     /// has none.
     pub kind: String,
@@ -28,7 +28,7 @@ const LONGEST_MESSAGE: usize = 500;
 /// The longest name of an error that is taken for one.
 const LONGEST_KIND: usize = 80;
 
-impl Refusal {
+impl ProviderRefusal {
     /// Reads the body of an answer that is not a good one.
     #[must_use]
     pub fn read(body: &[u8]) -> Self {

@@ -114,12 +114,12 @@ pub struct Provider {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Table {
+struct ModelTable {
     providers: Vec<Provider>,
     models: Vec<Card>,
 }
 
-static TABLE: LazyLock<Table> = LazyLock::new(|| {
+static TABLE: LazyLock<ModelTable> = LazyLock::new(|| {
     serde_yaml::from_str(include_str!("models.yaml"))
         .expect("a test reads the same table, and it is part of the program")
 });

@@ -10,7 +10,7 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 
 use super::table::{Effort, Form, Thinks};
-use super::{Facts, Origin};
+use super::{FactsSource, ModelFacts};
 use crate::text::Advised;
 
 /// What a plan wants of a model's thinking: `agent.thinking`.
@@ -120,12 +120,12 @@ impl Wire {
     ///
     /// # Errors
     /// Where the model cannot do what the plan wants, with what it can.
-    pub fn settle(facts: &Facts, wish: Thinking) -> Result<Self, Unsuited> {
+    pub fn settle(facts: &ModelFacts, wish: Thinking) -> Result<Self, Unsuited> {
         let thinks = !matches!(facts.thinking, None | Some(Thinks::Never));
         let wire = |say| Self {
             say,
             thinks,
-            fixes: facts.origin == Origin::Table,
+            fixes: facts.origin == FactsSource::Table,
             longest: facts.output,
         };
         say(facts, wish).map(wire).map_err(|why| Unsuited {
@@ -197,7 +197,7 @@ impl Wire {
     }
 }
 
-fn say(facts: &Facts, wish: Thinking) -> Result<Say, &'static str> {
+fn say(facts: &ModelFacts, wish: Thinking) -> Result<Say, &'static str> {
     let known = |effort: Effort| facts.efforts.contains(&effort);
     match (facts.thinking, facts.form, wish) {
         (Some(Thinks::Never), _, Thinking::Auto | Thinking::Off) => Ok(Say::Nothing),

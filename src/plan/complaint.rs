@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::excerpt::{Lines, Span, render, visible};
+use super::excerpt::{Span, TextLines, render, visible};
 use super::nearest::Guesser;
 
 /// How many complaints are kept; the rest is counted. Nobody reads more, and a hostile file could
@@ -16,7 +16,7 @@ const QUOTED: usize = 60;
 
 /// A position in a text, for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct Position {
     /// From 1.
     pub line: usize,
     /// From 1, in characters.
@@ -33,7 +33,7 @@ pub struct Complaint {
     /// What to do next.
     pub hint: Option<String>,
     /// Where; absent = the file as a whole.
-    pub place: Option<Place>,
+    pub place: Option<Position>,
     /// What else helps to understand it.
     pub notes: Vec<String>,
 }
@@ -112,7 +112,7 @@ impl Complaints {
     /// All of it as people read it, ending with a line end.
     #[must_use]
     pub fn render(&self) -> String {
-        let lines = Lines::of(&self.text);
+        let lines = TextLines::of(&self.text);
         let mut out = String::new();
         for (index, complaint) in self.kept.iter().enumerate() {
             if index > 0 {
@@ -172,7 +172,7 @@ pub(crate) fn quoted(text: &str) -> String {
 /// Collects the complaints about one text.
 pub(super) struct Critic<'t> {
     file: &'t str,
-    lines: Lines<'t>,
+    lines: TextLines<'t>,
     found: Vec<(Span, Complaint)>,
     seen: std::collections::HashSet<(Span, String)>,
     more: usize,
@@ -183,7 +183,7 @@ pub(super) struct Critic<'t> {
 
 impl<'t> Critic<'t> {
     pub(super) fn new(file: &'t str, text: &'t str) -> Self {
-        let lines = Lines::of(text);
+        let lines = TextLines::of(text);
         Self {
             file,
             lines,

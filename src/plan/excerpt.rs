@@ -5,7 +5,7 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
-use super::complaint::{Complaint, Place};
+use super::complaint::{Complaint, Position};
 
 /// The widest excerpt, in terminal columns: fits beside the gutter in a terminal of ordinary width.
 const EXCERPT_WIDTH: usize = 100;
@@ -23,12 +23,12 @@ pub(super) struct Span {
 }
 
 /// A text and where its lines begin. Lines end as in YAML: LF, CR LF, or CR.
-pub(super) struct Lines<'t> {
+pub(super) struct TextLines<'t> {
     pub(super) text: &'t str,
     starts: Vec<usize>,
 }
 
-impl<'t> Lines<'t> {
+impl<'t> TextLines<'t> {
     pub(super) fn of(text: &'t str) -> Self {
         let bytes = text.as_bytes();
         let ends = (0..bytes.len()).filter(|&at| match bytes[at] {
@@ -58,7 +58,7 @@ impl<'t> Lines<'t> {
             .trim_end_matches(['\n', '\r'])
     }
 
-    pub(super) fn place(&self, at: Span) -> Place {
+    pub(super) fn place(&self, at: Span) -> Position {
         let start = floor_char(self.text, at.start);
         let index = self
             .starts
@@ -75,7 +75,7 @@ impl<'t> Lines<'t> {
             .chars()
             .count()
             .max(1);
-        Place {
+        Position {
             line: index + 1,
             column,
             width,
@@ -152,7 +152,7 @@ struct Excerpt {
 }
 
 impl Excerpt {
-    fn of(line: &str, place: Place) -> Self {
+    fn of(line: &str, place: Position) -> Self {
         let caret = place.column - 1;
         let skipped = if line.len() > EXCERPT_WIDTH {
             caret.saturating_sub(EXCERPT_LEAD)

@@ -21,7 +21,7 @@ const LONGEST_LABEL: usize = 63;
 
 /// The name of a host, in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Host(Arc<str>);
+pub struct HostName(Arc<str>);
 
 /// Why a text is not the name of a host, and what to write.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +33,7 @@ pub enum BadHost {
     #[error("is more than the name of a host")]
     More {
         /// The name in it.
-        name: Host,
+        name: HostName,
     },
     /// A pattern over names.
     #[error("holds a wildcard")]
@@ -67,7 +67,7 @@ impl Advised for BadHost {
     }
 }
 
-impl Host {
+impl HostName {
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -75,7 +75,7 @@ impl Host {
     }
 }
 
-impl FromStr for Host {
+impl FromStr for HostName {
     type Err = BadHost;
 
     /// Upper case is taken as lower case, as DNS does.
@@ -116,7 +116,7 @@ fn bare(text: &str) -> &str {
     host.strip_suffix('.').unwrap_or(host)
 }
 
-fn name(text: &str) -> Result<Host, BadHost> {
+fn name(text: &str) -> Result<HostName, BadHost> {
     if text.is_empty() {
         return Err(BadHost::Empty);
     }
@@ -145,7 +145,7 @@ fn name(text: &str) -> Result<Host, BadHost> {
     if text == "localhost" {
         return Err(BadHost::Local);
     }
-    Ok(Host(text.into()))
+    Ok(HostName(text.into()))
 }
 
 /// Programs read a name whose last part is a number as an IPv4 address: `127.1`, `0x7f000001`.
@@ -157,19 +157,19 @@ fn is_number(label: &str) -> bool {
             .is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-impl fmt::Display for Host {
+impl fmt::Display for HostName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
     }
 }
 
-impl Serialize for Host {
+impl Serialize for HostName {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
     }
 }
 
-impl<'de> Deserialize<'de> for Host {
+impl<'de> Deserialize<'de> for HostName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?
             .parse()

@@ -22,10 +22,10 @@ mod syntax;
 mod write;
 
 pub(crate) use complaint::quoted;
-pub use complaint::{Complaint, Complaints, Place};
+pub use complaint::{Complaint, Complaints, Position};
 pub use duration::{BadDuration, format_duration, parse_duration};
 pub use governed::governed;
-pub use host::{BadHost, Host};
+pub use host::{BadHost, HostName};
 pub use lower::keys::RECORD as RECORD_FIELDS;
 pub use name::default_name;
 pub use nearest::nearest;

@@ -29,7 +29,7 @@ const NODE_COST: usize = 16;
 
 /// A value and where it stands.
 #[derive(Debug)]
-pub(super) struct Node {
+pub(super) struct YamlNode {
     /// The scalar, the bracketed text, or the first key or item of a block.
     pub(super) at: Span,
     pub(super) value: Value,
@@ -40,22 +40,22 @@ pub(super) struct Node {
 #[derive(Debug)]
 pub(super) enum Value {
     Scalar(Scalar),
-    List(Vec<Rc<Node>>),
+    List(Vec<Rc<YamlNode>>),
     /// In the order of the file; a duplicate key was complained of and left out.
-    Map(Vec<Entry>),
+    Map(Vec<MapEntry>),
     /// Something that was complained of already.
     Broken,
 }
 
 /// A key of a map and its value.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct MapEntry {
     pub(super) key: String,
     pub(super) key_at: Span,
-    pub(super) node: Rc<Node>,
+    pub(super) node: Rc<YamlNode>,
 }
 
-impl Node {
+impl YamlNode {
     fn new(at: Span, value: Value) -> Self {
         let (cost, depth) = match &value {
             Value::Scalar(scalar) => (scalar.text.len(), 0),
@@ -75,7 +75,7 @@ impl Node {
 }
 
 /// The cost and the depth of what a node holds.
-fn measure<'n>(children: impl Iterator<Item = (usize, &'n Rc<Node>)>) -> (usize, usize) {
+fn measure<'n>(children: impl Iterator<Item = (usize, &'n Rc<YamlNode>)>) -> (usize, usize) {
     children.fold((0, 0), |(cost, depth): (usize, usize), (key, child)| {
         (
             cost.saturating_add(key).saturating_add(child.cost),
@@ -86,7 +86,7 @@ fn measure<'n>(children: impl Iterator<Item = (usize, &'n Rc<Node>)>) -> (usize,
 
 /// Reads `text` into a tree. `None` where that was impossible or there is nothing in it; then the
 /// critic knows why.
-pub(super) fn read(text: &str, critic: &mut Critic<'_>) -> Option<Rc<Node>> {
+pub(super) fn read(text: &str, critic: &mut Critic<'_>) -> Option<Rc<YamlNode>> {
     let options = yaml::options! {
         emit_unresolved_aliases: true,
         disallow_directives: true,
@@ -150,24 +150,24 @@ fn offset(marker: &Marker) -> usize {
 }
 
 /// A list or map whose end is still to come.
-struct Open {
+struct OpenNode {
     at: Span,
     style: StructureStyle,
     anchor: usize,
-    kind: Kind,
+    kind: OpenKind,
 }
 
-enum Kind {
-    List(Vec<Rc<Node>>),
+enum OpenKind {
+    List(Vec<Rc<YamlNode>>),
     Map {
-        entries: Vec<Entry>,
+        entries: Vec<MapEntry>,
         places: HashMap<String, Span>,
-        key: Option<Key>,
+        key: Option<PendingKey>,
     },
 }
 
 /// The key whose value comes next.
-enum Key {
+enum PendingKey {
     Text(String, Span),
     /// It was complained of; its value is read and dropped.
     Broken,
@@ -175,10 +175,10 @@ enum Key {
 
 struct Tree<'c, 't> {
     critic: &'c mut Critic<'t>,
-    open: Vec<Open>,
-    anchors: HashMap<usize, Rc<Node>>,
+    open: Vec<OpenNode>,
+    anchors: HashMap<usize, Rc<YamlNode>>,
     aliased: usize,
-    root: Option<Rc<Node>>,
+    root: Option<Rc<YamlNode>>,
 }
 
 impl Tree<'_, '_> {
@@ -198,25 +198,28 @@ impl Tree<'_, '_> {
                 } else {
                     text.into_owned()
                 };
-                self.close(Node::new(at, Value::Scalar(Scalar { text, plain })), anchor);
+                self.close(
+                    YamlNode::new(at, Value::Scalar(Scalar { text, plain })),
+                    anchor,
+                );
             }
             Event::SequenceStart(style, anchor, tag) => {
                 self.refuse_tag(tag.as_deref(), at);
-                self.open.push(Open {
+                self.open.push(OpenNode {
                     at,
                     style,
                     anchor,
-                    kind: Kind::List(Vec::new()),
+                    kind: OpenKind::List(Vec::new()),
                 });
             }
             Event::MappingStart(style, anchor, tag) => {
                 self.refuse_tag(tag.as_deref(), at);
-                let kind = Kind::Map {
+                let kind = OpenKind::Map {
                     entries: Vec::new(),
                     places: HashMap::new(),
                     key: None,
                 };
-                self.open.push(Open {
+                self.open.push(OpenNode {
                     at,
                     style,
                     anchor,
@@ -227,10 +230,10 @@ impl Tree<'_, '_> {
                 let open = self.open.pop()?;
                 let (at, anchor) = (whole(&open, at), open.anchor);
                 let value = match open.kind {
-                    Kind::List(items) => Value::List(items),
-                    Kind::Map { entries, .. } => Value::Map(entries),
+                    OpenKind::List(items) => Value::List(items),
+                    OpenKind::Map { entries, .. } => Value::Map(entries),
                 };
-                self.close(Node::new(at, value), anchor);
+                self.close(YamlNode::new(at, value), anchor);
             }
             Event::Alias(anchor) => {
                 let node = self.resolve(anchor, at)?;
@@ -244,7 +247,7 @@ impl Tree<'_, '_> {
                 self.critic
                     .say(at, what)
                     .advise("put text that begins with `*` in quotes");
-                self.attach(Rc::new(Node::new(at, Value::Broken)), at);
+                self.attach(Rc::new(YamlNode::new(at, Value::Broken)), at);
             }
             _ => {}
         }
@@ -259,12 +262,12 @@ impl Tree<'_, '_> {
     }
 
     /// What an alias stands for; `None` where it would be too much.
-    fn resolve(&mut self, anchor: usize, at: Span) -> Option<Rc<Node>> {
+    fn resolve(&mut self, anchor: usize, at: Span) -> Option<Rc<YamlNode>> {
         let Some(node) = self.anchors.get(&anchor) else {
             self.critic
                 .say(at, "this alias stands inside the very thing it names")
                 .advise("write the value out");
-            return Some(Rc::new(Node::new(at, Value::Broken)));
+            return Some(Rc::new(YamlNode::new(at, Value::Broken)));
         };
         self.aliased = self.aliased.saturating_add(node.cost);
         if self.aliased > ALIAS_BUDGET {
@@ -286,7 +289,7 @@ impl Tree<'_, '_> {
         Some(Rc::clone(node))
     }
 
-    fn close(&mut self, node: Node, anchor: usize) {
+    fn close(&mut self, node: YamlNode, anchor: usize) {
         let (at, node) = (node.at, Rc::new(node));
         if anchor != 0 {
             self.anchors.insert(anchor, Rc::clone(&node));
@@ -295,32 +298,32 @@ impl Tree<'_, '_> {
     }
 
     /// Puts a finished node where it belongs.
-    fn attach(&mut self, node: Rc<Node>, at: Span) {
+    fn attach(&mut self, node: Rc<YamlNode>, at: Span) {
         match self.open.last_mut().map(|open| &mut open.kind) {
             None => self.root = Some(node),
-            Some(Kind::List(items)) => items.push(node),
-            Some(Kind::Map {
+            Some(OpenKind::List(items)) => items.push(node),
+            Some(OpenKind::Map {
                 entries,
                 places,
                 key,
             }) => match key.take() {
                 None => *key = Some(read_key(self.critic, places, &node, at)),
-                Some(Key::Text(text, key_at)) => entries.push(Entry {
+                Some(PendingKey::Text(text, key_at)) => entries.push(MapEntry {
                     key: text,
                     key_at,
                     node,
                 }),
-                Some(Key::Broken) => {}
+                Some(PendingKey::Broken) => {}
             },
         }
     }
 }
 
 /// Where a list or map stands, now that its end is known.
-fn whole(open: &Open, end: Span) -> Span {
+fn whole(open: &OpenNode, end: Span) -> Span {
     let first = match &open.kind {
-        Kind::List(items) => items.first().map(|item| item.at),
-        Kind::Map { entries, .. } => entries.first().map(|entry| entry.key_at),
+        OpenKind::List(items) => items.first().map(|item| item.at),
+        OpenKind::Map { entries, .. } => entries.first().map(|entry| entry.key_at),
     };
     match (open.style, first) {
         (StructureStyle::Block, Some(first)) => Span {
@@ -338,23 +341,23 @@ fn whole(open: &Open, end: Span) -> Span {
 fn read_key(
     critic: &mut Critic<'_>,
     places: &mut HashMap<String, Span>,
-    node: &Node,
+    node: &YamlNode,
     at: Span,
-) -> Key {
+) -> PendingKey {
     let Value::Scalar(Scalar { text, plain }) = &node.value else {
         if !matches!(node.value, Value::Broken) {
             critic
                 .say(at, "a key must be text, not a list or a map")
                 .advise("put text with brackets in quotes");
         }
-        return Key::Broken;
+        return PendingKey::Broken;
     };
     if *plain && text == "<<" {
         let what = "merge keys `<<` are not read";
         critic
             .say(at, what)
             .advise("write the keys out, or put them under `defaults`");
-        return Key::Broken;
+        return PendingKey::Broken;
     }
     if let Some(first) = places.get(text) {
         let first = critic.whereabouts(*first);
@@ -364,10 +367,10 @@ fn read_key(
         );
         said.advise("keep one of the two")
             .note(format!("the first one is at {first}"));
-        return Key::Broken;
+        return PendingKey::Broken;
     }
     places.insert(text.clone(), at);
-    Key::Text(text.clone(), at)
+    PendingKey::Text(text.clone(), at)
 }
 
 fn clip(name: &str) -> String {

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::host::Host;
+use super::host::HostName;
 use super::{Gate, Task, Work};
 
 /// What a plan demands of the room that children work in.
@@ -75,7 +75,7 @@ pub enum Network {
     /// Everything.
     Open,
     /// These hosts, through omk's gateway; never empty. An agent reaches its model, too.
-    Allow(#[schemars(with = "Vec<String>")] Vec<Host>),
+    Allow(#[schemars(with = "Vec<String>")] Vec<HostName>),
 }
 
 impl Room {
@@ -186,7 +186,7 @@ impl fmt::Display for Network {
             Self::Model => f.write_str("model"),
             Self::Open => f.write_str("open"),
             Self::Allow(hosts) => {
-                let names: Vec<&str> = hosts.iter().map(Host::as_str).collect();
+                let names: Vec<&str> = hosts.iter().map(HostName::as_str).collect();
                 write!(f, "only {}", names.join(", "))
             }
         }

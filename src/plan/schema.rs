@@ -6,6 +6,8 @@
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
+use crate::text::join_lines;
+
 /// The schema, in JSON Schema draft 2020-12.
 #[must_use]
 pub fn schema() -> Value {
@@ -14,6 +16,7 @@ pub fn schema() -> Value {
         .into_root_schema_for::<mirror::Plan>();
     let mut schema = root.to_value();
     tidy(&mut schema);
+    join_lines(&mut schema);
     schema
 }
 
@@ -24,22 +27,10 @@ fn tidy(schema: &mut Value) {
         Value::Object(object) => {
             forbid_null(object);
             bound_integers(object);
-            join_lines(object);
             object.values_mut().for_each(tidy);
         }
         Value::Array(items) => items.iter_mut().for_each(tidy),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-}
-
-/// Where a line of the source ends is nothing that a reader of the schema needs to know.
-fn join_lines(object: &mut Map<String, Value>) {
-    if let Some(Value::String(text)) = object.get_mut("description") {
-        let paragraphs: Vec<String> = text
-            .split("\n\n")
-            .map(|paragraph| paragraph.replace('\n', " "))
-            .collect();
-        *text = paragraphs.join("\n\n");
     }
 }
 

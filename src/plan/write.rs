@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Number, Value, json};
 
 use super::lower::{BASELINES, gate, room, settings, task};
-use super::scalar::{Meaning, Scalar};
+use super::scalar::{Scalar, ScalarMeaning};
 use super::{
     Agent, Baseline, ChangePolicy, Commands, DEFAULT_GATE_TIMEOUT, DEFAULT_IDLE_TIMEOUT,
     DEFAULT_TIMEOUT, Deliver, Gate, Limits, Network, Networks, OnDependencyFailure, Plan,
@@ -41,9 +41,9 @@ pub fn definition_of(of: &Gate) -> String {
 
 /// A map under construction; what is absent or empty is not added.
 #[derive(Default)]
-struct Fields(Map<String, Value>);
+struct MapWriter(Map<String, Value>);
 
-impl Fields {
+impl MapWriter {
     fn put(&mut self, key: &str, value: impl Into<Value>) {
         self.0.insert(key.to_owned(), value.into());
     }
@@ -73,8 +73,8 @@ impl Fields {
     }
 }
 
-fn tree(plan: &Plan) -> Fields {
-    let mut fields = Fields::default();
+fn tree(plan: &Plan) -> MapWriter {
+    let mut fields = MapWriter::default();
     fields.put("version", 1);
     fields.put("name", plan.name.as_str());
     fields.full("agent", agent(&plan.agent));
@@ -138,7 +138,7 @@ fn variables(variables: &BTreeMap<String, String>) -> Value {
 }
 
 fn agent(agent: &Agent) -> Value {
-    let (mut fields, usual) = (Fields::default(), Agent::default());
+    let (mut fields, usual) = (MapWriter::default(), Agent::default());
     fields.unless(
         "kind",
         word(settings::KINDS, agent.kind),
@@ -165,7 +165,7 @@ fn agent(agent: &Agent) -> Value {
 }
 
 fn limits(limits: &Limits) -> Value {
-    let mut fields = Fields::default();
+    let mut fields = MapWriter::default();
     fields.full("workers", json!(limits.workers));
     fields.full("time", json!(limits.time.map(format_duration)));
     fields.full("tokens", json!(limits.tokens));
@@ -174,7 +174,7 @@ fn limits(limits: &Limits) -> Value {
 }
 
 fn room(room: &Room) -> Value {
-    let (mut fields, usual) = (Fields::default(), Room::default());
+    let (mut fields, usual) = (MapWriter::default(), Room::default());
     fields.unless(
         "level",
         word(room::LEVELS, room.least),
@@ -186,7 +186,7 @@ fn room(room: &Room) -> Value {
 }
 
 fn networks(networks: &Networks) -> Value {
-    let (mut fields, usual) = (Fields::default(), Networks::default());
+    let (mut fields, usual) = (MapWriter::default(), Networks::default());
     fields.unless("agent", network(&networks.agent), &network(&usual.agent));
     fields.unless("gates", network(&networks.gates), &network(&usual.gates));
     fields.unless("tasks", network(&networks.tasks), &network(&usual.tasks));
@@ -203,7 +203,7 @@ fn network(network: &Network) -> Value {
 }
 
 fn gate_value(gate: &Gate) -> Value {
-    let mut fields = Fields::default();
+    let mut fields = MapWriter::default();
     fields.put("id", gate.id.as_str());
     fields.put("run", gate.run.as_str());
     fields.unless(
@@ -238,7 +238,7 @@ fn gate_value(gate: &Gate) -> Value {
 }
 
 fn task(task: &Task) -> Value {
-    let mut fields = Fields::default();
+    let mut fields = MapWriter::default();
     fields.put("id", task.id.as_str());
     fields.unless("name", task.name.as_str(), &task.id.as_str());
     fields.full("description", json!(task.description));
@@ -289,7 +289,7 @@ fn task(task: &Task) -> Value {
 }
 
 fn retry_policy(policy: &RetryPolicy) -> Value {
-    let (mut fields, usual) = (Fields::default(), RetryPolicy::default());
+    let (mut fields, usual) = (MapWriter::default(), RetryPolicy::default());
     fields.unless("max_attempts", policy.max_attempts, &usual.max_attempts);
     fields.unless(
         "backoff_seconds",
@@ -312,7 +312,7 @@ fn retry_policy(policy: &RetryPolicy) -> Value {
 }
 
 fn when(when: &When) -> Value {
-    let mut fields = Fields::default();
+    let mut fields = MapWriter::default();
     fields.full(
         "events",
         when.events
@@ -325,7 +325,7 @@ fn when(when: &When) -> Value {
 }
 
 fn deliver(deliver: &Deliver) -> Value {
-    let (mut fields, usual) = (Fields::default(), Deliver::default());
+    let (mut fields, usual) = (MapWriter::default(), Deliver::default());
     fields.unless(
         "as",
         word(settings::FORMS, deliver.form),
@@ -340,7 +340,7 @@ fn deliver(deliver: &Deliver) -> Value {
 }
 
 fn commands(commands: &Commands) -> Value {
-    let (mut fields, usual) = (Fields::default(), Commands::default());
+    let (mut fields, usual) = (MapWriter::default(), Commands::default());
     let words = settings::PERMISSIONS;
     fields.unless(
         "permission",
@@ -443,7 +443,7 @@ fn scalar(text: &str) -> String {
             plain: true,
         }
         .meaning()
-            == Meaning::Text;
+            == ScalarMeaning::Text;
     if bare {
         text.to_owned()
     } else {

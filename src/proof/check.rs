@@ -1,6 +1,6 @@
 //! `omk verify`: a statement held against what the repository says.
 //!
-//! Everything that fails is named, not only the first. It refuses to look anything up: [`Seen`] is
+//! Everything that fails is named, not only the first. It refuses to look anything up: [`ProofContext`] is
 //! what the caller found; and to be satisfied with nothing: a proof of which no gate could be
 //! checked does not hold.
 
@@ -23,7 +23,7 @@ const SIZE_CAP: usize = 16 * 1024 * 1024;
 
 /// What the repository and the run's directory say about the things that a statement names.
 #[derive(Debug, Clone, Default)]
-pub struct Seen {
+pub struct ProofContext {
     /// The result's commit; `None` = it is not here.
     pub result: Option<SeenCommit>,
     /// The base's commit; `None` = it is not here, as in a shallow clone.
@@ -244,7 +244,7 @@ impl Finding {
 
 /// Something that does not fail, and that a person must know.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Remark {
+pub enum ProofRemark {
     /// Nobody signed it.
     Unsigned,
     /// It is signed by this identity.
@@ -272,7 +272,7 @@ pub enum Remark {
     Unconfined,
 }
 
-impl std::fmt::Display for Remark {
+impl std::fmt::Display for ProofRemark {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Unsigned => f.write_str("unsigned"),
@@ -303,7 +303,7 @@ pub struct Checked {
     /// Everything that fails.
     pub findings: Vec<Finding>,
     /// Everything else that a person must know.
-    pub remarks: Vec<Remark>,
+    pub remarks: Vec<ProofRemark>,
 }
 
 /// What a proof is worth.
@@ -370,7 +370,7 @@ impl Checked {
 pub fn read(bytes: &[u8]) -> Result<Statement, Unreadable> {
     #[derive(Deserialize)]
     #[serde(expecting = "an object")]
-    struct Head {
+    struct StatementHead {
         #[serde(rename = "_type")]
         kind: String,
         #[serde(rename = "predicateType", default)]
@@ -381,7 +381,7 @@ pub fn read(bytes: &[u8]) -> Result<Statement, Unreadable> {
     }
     let malformed = |error: serde_json::Error| Unreadable::Malformed(error.to_string());
     let short = |text: String| text.chars().take(120).collect();
-    let head: Head = serde_json::from_slice(bytes).map_err(malformed)?;
+    let head: StatementHead = serde_json::from_slice(bytes).map_err(malformed)?;
     if head.kind != STATEMENT_TYPE {
         return Err(Unreadable::OtherStatement(short(head.kind)));
     }
@@ -393,7 +393,7 @@ pub fn read(bytes: &[u8]) -> Result<Statement, Unreadable> {
 
 /// Holds a statement against what was seen.
 #[must_use]
-pub fn check(bytes: &[u8], seen: &Seen) -> Checked {
+pub fn check(bytes: &[u8], seen: &ProofContext) -> Checked {
     let statement = match read(bytes) {
         Ok(statement) => statement,
         Err(why) => {
@@ -421,7 +421,12 @@ pub fn check(bytes: &[u8], seen: &Seen) -> Checked {
     }
 }
 
-fn integrity(bytes: &[u8], statement: &Statement, seen: &Seen, findings: &mut Vec<Finding>) {
+fn integrity(
+    bytes: &[u8],
+    statement: &Statement,
+    seen: &ProofContext,
+    findings: &mut Vec<Finding>,
+) {
     let claims = &statement.predicate;
     let found = Sha256::of(bytes);
     if let Some(recorded) = seen.recorded.clone().filter(|recorded| *recorded != found) {
@@ -456,7 +461,7 @@ fn bundle_of(statement: &Statement) -> Option<String> {
         .cloned()
 }
 
-fn commits(claims: &Predicate, seen: &Seen, findings: &mut Vec<Finding>) {
+fn commits(claims: &Predicate, seen: &ProofContext, findings: &mut Vec<Finding>) {
     let mut tree = |commit: &CommitId, found: &TreeId, claimed: &TreeId| {
         if found != claimed {
             let (commit, found, claimed) = (commit.clone(), found.clone(), claimed.clone());
@@ -485,7 +490,7 @@ fn commits(claims: &Predicate, seen: &Seen, findings: &mut Vec<Finding>) {
     }
 }
 
-fn plan(claims: &Predicate, seen: &Seen, findings: &mut Vec<Finding>) {
+fn plan(claims: &Predicate, seen: &ProofContext, findings: &mut Vec<Finding>) {
     match &seen.plan {
         None => findings.push(Finding::PlanMissing(claims.plan.path.clone())),
         Some(plan) if plan.digest != claims.plan.digest => {
@@ -499,7 +504,7 @@ fn plan(claims: &Predicate, seen: &Seen, findings: &mut Vec<Finding>) {
 }
 
 /// The rules, with the gates that the plan requires beside those that the proof admits to.
-fn gates(claims: &Predicate, seen: &Seen, findings: &mut Vec<Finding>) {
+fn gates(claims: &Predicate, seen: &ProofContext, findings: &mut Vec<Finding>) {
     let of_plan = seen.plan.iter().flat_map(|plan| plan.required.keys());
     let required: BTreeSet<GateId> = claims.required.iter().chain(of_plan).cloned().collect();
     let required: Vec<GateId> = required.into_iter().collect();
@@ -564,7 +569,7 @@ fn one_gate(gate: &GateClaim, tree: &TreeId, plan: Option<&SeenPlan>, findings: 
     }
 }
 
-fn logs(claims: &Predicate, seen: &Seen, findings: &mut Vec<Finding>) {
+fn logs(claims: &Predicate, seen: &ProofContext, findings: &mut Vec<Finding>) {
     for log in claimed_logs(claims) {
         if let Some(why) = seen.strange_logs.get(&log.path) {
             findings.push(Finding::LogNotRead {
@@ -594,36 +599,39 @@ pub fn claimed_logs(claims: &Predicate) -> impl Iterator<Item = &LogClaim> {
     )
 }
 
-fn remarks(claims: &Predicate, seen: &Seen) -> Vec<Remark> {
+fn remarks(claims: &Predicate, seen: &ProofContext) -> Vec<ProofRemark> {
     let mut remarks = match &seen.signature {
-        Signature::Unsigned => vec![Remark::Unsigned],
-        Signature::Good(identity) => vec![Remark::SignedBy(identity.clone())],
+        Signature::Unsigned => vec![ProofRemark::Unsigned],
+        Signature::Good(identity) => vec![ProofRemark::SignedBy(identity.clone())],
         Signature::Bad(_) => Vec::new(),
     };
-    let mut remark = |applies: bool, remark: Remark| {
+    let mut remark = |applies: bool, remark: ProofRemark| {
         if applies {
             remarks.push(remark);
         }
     };
-    remark(claims.judged_by == JudgedBy::SameJob, Remark::SameJob);
-    remark(claims.plan.commit.is_none(), Remark::Uncommitted);
-    remark(seen.base.is_none(), Remark::BaseUnseen);
+    remark(claims.judged_by == JudgedBy::SameJob, ProofRemark::SameJob);
+    remark(claims.plan.commit.is_none(), ProofRemark::Uncommitted);
+    remark(seen.base.is_none(), ProofRemark::BaseUnseen);
     let unseen = claimed_logs(claims).filter(|log| {
         !seen.logs.contains_key(&log.path) && !seen.strange_logs.contains_key(&log.path)
     });
     let unseen = unseen.count();
-    remark(unseen > 0, Remark::LogsUnseen(unseen));
+    remark(unseen > 0, ProofRemark::LogsUnseen(unseen));
     for gate in &claims.gates {
         remark(
             gate.verdict == GateVerdict::Flaky,
-            Remark::Flaky(gate.id.clone()),
+            ProofRemark::Flaky(gate.id.clone()),
         );
         remark(
             gate.against_base == Some(AgainstBase::PreExisting),
-            Remark::PreExisting(gate.id.clone()),
+            ProofRemark::PreExisting(gate.id.clone()),
         );
     }
-    remark(claims.room.level == RoomLevel::None, Remark::Unconfined);
+    remark(
+        claims.room.level == RoomLevel::None,
+        ProofRemark::Unconfined,
+    );
     remarks
 }
 

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fact::{AgentEvidence, Containment, GateOutcome, Host, PlanSource, RunVerdict, Trigger};
+use crate::fact::{
+    AgentEvidence, Containment, GateOutcome, HostProcess, PlanSource, RunVerdict, Trigger,
+};
 use crate::id::{GateId, RepoPath, RunId, Scope, Sha256, TaskId, Tip, TreeId};
 use crate::plan::Network;
 
@@ -41,7 +43,7 @@ pub struct Input {
     /// SHA-256 of the last journal line that was written before this proof.
     pub journal_head: Sha256,
     /// The machine that ran it.
-    pub runner: Host,
+    pub runner: HostProcess,
     /// How the children were confined, the weakest of them.
     pub containment: Containment,
     /// What was open to each task's agent or command, as far as the journal says; what was open to

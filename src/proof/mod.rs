@@ -15,12 +15,12 @@ mod statement;
 mod test_result;
 
 pub use check::{
-    Checked, Finding, Remark, Seen, SeenCommit, SeenPlan, Signature, Unreadable, Worth, check,
-    claimed_logs, read,
+    Checked, Finding, ProofContext, ProofRemark, SeenCommit, SeenPlan, Signature, Unreadable,
+    Worth, check, claimed_logs, read,
 };
 pub use input::{Input, JudgedBy, RUN_PROOF, Share, TaskShare};
 pub use room::{NetworkClaim, RoomClaim};
-pub use rules::{Standing, Unmet, counts, standing, unmet};
+pub use rules::{ProofStanding, Unmet, counts, standing, unmet};
 pub use statement::{
     AgentClaim, BaseClaim, Digests, GateClaim, LogClaim, PREDICATE_TYPE, PlanClaim, Predicate,
     ResultClaim, RunnerClaim, STATEMENT_TYPE, Statement, Subject, TaskClaim, TriggerClaim, prove,

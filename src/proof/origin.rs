@@ -3,7 +3,7 @@
 //! It refuses a verdict whose proof does not say just that. A proof that is not at hand is a
 //! remark, no fault.
 
-use super::check::{Finding, Remark, Seen};
+use super::check::{Finding, ProofContext, ProofRemark};
 use super::statement::{GateClaim, Predicate, Statement};
 use crate::fact::GateVerdict;
 
@@ -11,7 +11,7 @@ use crate::fact::GateVerdict;
 /// hand.
 fn reused<'a>(
     claims: &'a Predicate,
-    seen: &'a Seen,
+    seen: &'a ProofContext,
 ) -> impl Iterator<Item = (&'a GateClaim, &'a str, Option<&'a Statement>)> {
     let reused = claims
         .gates
@@ -24,7 +24,7 @@ fn reused<'a>(
 }
 
 /// What fails.
-pub(super) fn findings(claims: &Predicate, seen: &Seen, findings: &mut Vec<Finding>) {
+pub(super) fn findings(claims: &Predicate, seen: &ProofContext, findings: &mut Vec<Finding>) {
     for (gate, name, origin) in reused(claims, seen) {
         if origin.is_some_and(|origin| !carries(gate, origin)) {
             findings.push(Finding::Origin {
@@ -36,10 +36,10 @@ pub(super) fn findings(claims: &Predicate, seen: &Seen, findings: &mut Vec<Findi
 }
 
 /// What could not be checked.
-pub(super) fn remarks(claims: &Predicate, seen: &Seen) -> Vec<Remark> {
+pub(super) fn remarks(claims: &Predicate, seen: &ProofContext) -> Vec<ProofRemark> {
     let unseen = reused(claims, seen).filter(|(_, _, origin)| origin.is_none());
     unseen
-        .map(|(gate, name, _)| Remark::OriginUnseen {
+        .map(|(gate, name, _)| ProofRemark::OriginUnseen {
             gate: gate.id.clone(),
             from: name.to_owned(),
         })

@@ -8,7 +8,7 @@ use crate::id::{GateId, TreeId};
 
 /// What a set of outcomes is worth.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub enum ProofStanding {
     /// At least one required gate, and each one passed.
     Proven,
     /// No gate is required: nothing stands in the way, and nothing is verified.
@@ -19,19 +19,19 @@ pub enum Standing {
 
 /// What the outcomes are worth where these gates are required.
 #[must_use]
-pub fn standing(outcomes: &[GateOutcome], required: &[GateId]) -> Standing {
+pub fn standing(outcomes: &[GateOutcome], required: &[GateId]) -> ProofStanding {
     let held: Vec<GateId> = required
         .iter()
         .filter(|gate| !has_passed(outcomes, gate))
         .cloned()
         .collect();
     if !held.is_empty() {
-        return Standing::Held(held);
+        return ProofStanding::Held(held);
     }
     if required.is_empty() {
-        Standing::Unproven
+        ProofStanding::Unproven
     } else {
-        Standing::Proven
+        ProofStanding::Proven
     }
 }
 
@@ -91,9 +91,9 @@ pub fn unmet(
         unmet.push(Unmet::NoCompletedTask);
     }
     match standing(outcomes, required) {
-        Standing::Proven => {}
-        Standing::Unproven => unmet.push(Unmet::NothingVerified),
-        Standing::Held(gates) => unmet.extend(gates.into_iter().map(|gate| {
+        ProofStanding::Proven => {}
+        ProofStanding::Unproven => unmet.push(Unmet::NothingVerified),
+        ProofStanding::Held(gates) => unmet.extend(gates.into_iter().map(|gate| {
             let held = |outcome: &&GateOutcome| {
                 outcome.gate == gate
                     && !(outcome.counts_as_passed && counts(outcome.verdict, outcome.against_base))

@@ -15,6 +15,7 @@ use super::room::{RoomClaim, room};
 use super::rules::unmet;
 use crate::fact::{AgainstBase, GateOutcome, GateVerdict, LogEvidence, RunVerdict, Tokens};
 use crate::id::{CommitId, GateId, RunId, Scope, Sha256, TaskId, Tip, TreeId};
+use crate::text::join_lines;
 
 /// `_type` of every statement.
 pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
@@ -283,8 +284,9 @@ impl Statement {
 /// The JSON Schema of [`Statement`], as published in `schema/proof-v1.json`.
 #[must_use]
 pub fn schema() -> String {
-    let schema = schemars::schema_for!(Statement);
-    String::from_utf8(to_bytes(schema.as_value())).expect("JSON is UTF-8")
+    let mut schema = schemars::schema_for!(Statement).to_value();
+    join_lines(&mut schema);
+    String::from_utf8(to_bytes(&schema)).expect("JSON is UTF-8")
 }
 
 pub(super) fn to_bytes(value: &impl Serialize) -> Vec<u8> {

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::input::Input;
-use super::rules::{Standing, counts, standing};
+use super::rules::{ProofStanding, counts, standing};
 use super::statement::{Digests, STATEMENT_TYPE, Subject, subjects, to_bytes};
 use crate::fact::{AgainstBase, GateOutcome, GateVerdict};
 
@@ -34,7 +34,7 @@ pub struct TestResult {
     /// The sum.
     pub result: Verdict,
     /// What the tests were told by: the plan.
-    pub configuration: Vec<Configuration>,
+    pub configuration: Vec<ConfigurationFile>,
     /// Gates that passed.
     pub passed_tests: Vec<String>,
     /// Gates that passed with a warning, or that only warn and did not pass.
@@ -58,7 +58,7 @@ pub enum Verdict {
 /// A file that the tests were told by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Configuration {
+pub struct ConfigurationFile {
     /// Its path.
     pub name: String,
     /// Its digest.
@@ -93,7 +93,10 @@ pub fn test_result(input: &Input) -> Option<TestStatement> {
         };
         list.push(outcome.gate.to_string());
     }
-    let held = matches!(standing(&input.gates, &input.required), Standing::Held(_));
+    let held = matches!(
+        standing(&input.gates, &input.required),
+        ProofStanding::Held(_)
+    );
     let result = if held || !failed.is_empty() || !on_result {
         Verdict::Failed
     } else if warned.is_empty() {
@@ -108,7 +111,7 @@ pub fn test_result(input: &Input) -> Option<TestStatement> {
         predicate_type: TEST_RESULT_TYPE.to_owned(),
         predicate: TestResult {
             result,
-            configuration: vec![Configuration {
+            configuration: vec![ConfigurationFile {
                 name: input.plan.path.clone(),
                 digest,
             }],

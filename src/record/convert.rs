@@ -274,8 +274,8 @@ fn write_set(record: &Record, id: &TaskId, said: &mut Vec<String>) -> WriteSet {
         };
     }
     match globs(&record.write_set, id, "write_set", said) {
-        (globs, Lost::Nothing) => WriteSet::Declared(globs),
-        (_, Lost::Some) => {
+        (globs, SetLoss::Nothing) => WriteSet::Declared(globs),
+        (_, SetLoss::Some) => {
             said.push(format!(
                 "`{id}` has no write_set any more, since what is left of it would be too little"
             ));
@@ -285,13 +285,13 @@ fn write_set(record: &Record, id: &TaskId, said: &mut Vec<String>) -> WriteSet {
 }
 
 /// Whether a set could be kept whole.
-enum Lost {
+enum SetLoss {
     Nothing,
     Some,
 }
 
-fn globs(texts: &[String], id: &TaskId, set: &str, said: &mut Vec<String>) -> (Vec<Glob>, Lost) {
-    let mut lost = Lost::Nothing;
+fn globs(texts: &[String], id: &TaskId, set: &str, said: &mut Vec<String>) -> (Vec<Glob>, SetLoss) {
+    let mut lost = SetLoss::Nothing;
     let mut kept = Vec::with_capacity(texts.len());
     for text in texts {
         match text.parse() {
@@ -301,7 +301,7 @@ fn globs(texts: &[String], id: &TaskId, set: &str, said: &mut Vec<String>) -> (V
                     "`{id}` lost `{}` from its {set}: {bad}",
                     shown(text)
                 ));
-                lost = Lost::Some;
+                lost = SetLoss::Some;
             }
         }
     }

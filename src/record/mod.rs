@@ -11,7 +11,7 @@ use serde::de::{DeserializeSeed, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use crate::engine::{TaskState, TaskStatus, Waits};
+use crate::engine::{TaskState, TaskStatus, WaitReason};
 use crate::id::Moment;
 use crate::plan::{RetryPolicy, Task, WriteSet};
 
@@ -165,13 +165,13 @@ impl Record {
             WriteSet::Declared(globs) => (texts(globs), true),
         };
         let wakes = match status.waits {
-            Some(Waits::Backoff(at)) => Some(at),
+            Some(WaitReason::Backoff(at)) => Some(at),
             Some(
-                Waits::Dependencies
-                | Waits::Worker
-                | Waits::Paths(_)
-                | Waits::Preflight
-                | Waits::Provider(_),
+                WaitReason::Dependencies
+                | WaitReason::Worker
+                | WaitReason::Paths(_)
+                | WaitReason::Preflight
+                | WaitReason::Provider(_),
             )
             | None => None,
         };

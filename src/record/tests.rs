@@ -141,7 +141,7 @@ fn a_backoff_shows_no_owner_and_the_time_it_wakes_up() {
     }
     "#);
     status.state = TaskState::Pending;
-    status.waits = Some(Waits::Backoff(Moment::from_millis(7_000)));
+    status.waits = Some(WaitReason::Backoff(Moment::from_millis(7_000)));
     let resting = Record::of(task, &status, "worker-1");
     assert_eq!(resting.owner, None);
     assert_eq!(

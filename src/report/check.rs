@@ -7,10 +7,10 @@
 
 use super::ink;
 use super::inline::{code, inert};
-use super::markdown::{self, Around, Layout};
+use super::markdown::{self, Around, Folding};
 use super::placed::Placed;
 use super::view::{Mark, View, gate_mark, gate_told};
-use crate::fact::{AgainstBase, GateOutcome, Level, Place, RunVerdict};
+use crate::fact::{AgainstBase, GateOutcome, ItemLevel, Location, RunVerdict};
 use crate::request::Request;
 use crate::text::{self, ForgeKind};
 
@@ -56,16 +56,16 @@ pub struct CheckText {
     /// Markdown of at most [`LIMIT`] bytes; may be empty.
     pub text: String,
     /// What is wrong at which lines.
-    pub remarks: Vec<Remark>,
+    pub remarks: Vec<CheckRemark>,
 }
 
 /// What is wrong at some lines of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remark {
+pub struct CheckRemark {
     /// Where.
-    pub place: Place,
+    pub place: Location,
     /// How bad: an error only where a required gate says no.
-    pub level: Level,
+    pub level: ItemLevel,
     /// The check that it is of: `omk / test`.
     pub check: String,
     /// The failing item, if it has a name.
@@ -78,7 +78,7 @@ pub struct Remark {
     pub hint: Option<String>,
 }
 
-impl Remark {
+impl CheckRemark {
     /// What it says and what to do about it, each on lines of its own.
     #[must_use]
     pub fn words(&self) -> String {
@@ -135,7 +135,7 @@ pub fn running(request: &Request, view: &View) -> CheckText {
         forge: request.forge,
         next: "",
         tail: &tail,
-        layout: Layout::Open,
+        layout: Folding::Open,
     };
     named(
         title,
@@ -170,7 +170,7 @@ pub fn ended(request: &Request, view: &View, placed: &Placed) -> CheckText {
         forge: request.forge,
         next: &next,
         tail: &tail,
-        layout: Layout::Open,
+        layout: Folding::Open,
     };
     named(
         title,
@@ -229,7 +229,7 @@ pub fn gates(forge: ForgeKind, view: &View) -> Vec<GateCheck> {
 /// What is wrong at which lines, of all gates on the result: what [`gates`] says in its checks, and
 /// at most `most` of it, those that decide first.
 #[must_use]
-pub fn all_remarks(view: &View, most: usize) -> Vec<Remark> {
+pub fn all_remarks(view: &View, most: usize) -> Vec<CheckRemark> {
     let mut order: Vec<&GateOutcome> = view.gates.iter().collect();
     order.sort_by_key(|gate| (std::cmp::Reverse(end_of(gate)), !gate.required));
     let mut room = most;
@@ -341,21 +341,21 @@ fn other(forge: ForgeKind, gates: &[&GateOutcome], room: &mut usize) -> GateChec
 }
 
 /// The failing items that have a place, as far as there is room.
-fn remarks(gate: &GateOutcome, room: &mut usize) -> Vec<Remark> {
+fn remarks(gate: &GateOutcome, room: &mut usize) -> Vec<CheckRemark> {
     let most = match (gate.against_base, gate.required && !gate.counts_as_passed) {
-        (Some(AgainstBase::PreExisting), _) => Level::Notice,
-        (Some(AgainstBase::Broke | AgainstBase::Fixed) | None, true) => Level::Error,
-        (Some(AgainstBase::Broke | AgainstBase::Fixed) | None, false) => Level::Warning,
+        (Some(AgainstBase::PreExisting), _) => ItemLevel::Notice,
+        (Some(AgainstBase::Broke | AgainstBase::Fixed) | None, true) => ItemLevel::Error,
+        (Some(AgainstBase::Broke | AgainstBase::Fixed) | None, false) => ItemLevel::Warning,
     };
     let placed = gate
         .failing
         .iter()
         .filter_map(|item| Some((item, item.place.as_ref()?)));
     let sound = placed.filter(|(_, place)| is_in_the_tree(&place.path) && place.line > 0);
-    let remarks: Vec<Remark> = sound
+    let remarks: Vec<CheckRemark> = sound
         .take(*room)
-        .map(|(item, place)| Remark {
-            place: Place {
+        .map(|(item, place)| CheckRemark {
+            place: Location {
                 end_line: place.end_line.max(place.line),
                 ..place.clone()
             },
@@ -379,7 +379,7 @@ fn remarks(gate: &GateOutcome, room: &mut usize) -> Vec<Remark> {
         })
         .map(|remark| {
             if remark.message.trim().is_empty() {
-                Remark {
+                CheckRemark {
                     message: remark.title.clone(),
                     ..remark
                 }

@@ -8,9 +8,9 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::check::{Remark, is_in_the_tree};
+use super::check::{CheckRemark, is_in_the_tree};
 use super::ink;
-use crate::fact::Level;
+use crate::fact::ItemLevel;
 use crate::id::Sha256;
 use crate::text;
 
@@ -22,36 +22,36 @@ pub const MOST: usize = 2_000;
 const SAID: usize = 400;
 
 #[derive(Serialize)]
-struct Entry<'a> {
+struct CodeQualityEntry<'a> {
     description: String,
     check_name: String,
     fingerprint: String,
     severity: &'static str,
-    location: Location<'a>,
+    location: CodeQualityLocation<'a>,
 }
 
 #[derive(Serialize)]
-struct Location<'a> {
+struct CodeQualityLocation<'a> {
     path: &'a str,
-    lines: Lines,
+    lines: LineRange,
 }
 
 #[derive(Serialize)]
-struct Lines {
+struct LineRange {
     begin: u32,
 }
 
 /// A JSON array of at most [`MOST`] entries, `[]` where there is nothing to say; the worst first.
 /// Remarks at paths that are not in the repository's tree are left out.
 #[must_use]
-pub fn render(remarks: &[Remark]) -> String {
-    let mut order: Vec<&Remark> = remarks
+pub fn render(remarks: &[CheckRemark]) -> String {
+    let mut order: Vec<&CheckRemark> = remarks
         .iter()
         .filter(|remark| is_in_the_tree(&remark.place.path))
         .collect();
     order.sort_by_key(|remark| rank(remark.level));
     let mut seen: HashMap<Sha256, u32> = HashMap::new();
-    let entries: Vec<Entry<'_>> = order
+    let entries: Vec<CodeQualityEntry<'_>> = order
         .into_iter()
         .take(MOST)
         .map(|remark| entry(remark, &mut seen))
@@ -60,7 +60,7 @@ pub fn render(remarks: &[Remark]) -> String {
     format!("{json}\n")
 }
 
-fn entry<'a>(remark: &'a Remark, seen: &mut HashMap<Sha256, u32>) -> Entry<'a> {
+fn entry<'a>(remark: &'a CheckRemark, seen: &mut HashMap<Sha256, u32>) -> CodeQualityEntry<'a> {
     let check = remark.check.clone();
     let message = ink::line(
         &text::with_advice(&remark.message, remark.hint.as_deref()),
@@ -86,34 +86,34 @@ fn entry<'a>(remark: &'a Remark, seen: &mut HashMap<Sha256, u32>) -> Entry<'a> {
         Sha256::of(format!("{same}\0{before}").as_bytes())
     };
     *before += 1;
-    Entry {
+    CodeQualityEntry {
         description,
         check_name: check,
         fingerprint: fingerprint.to_string(),
         severity: severity(remark.level),
-        location: Location {
+        location: CodeQualityLocation {
             path: &remark.place.path,
-            lines: Lines {
+            lines: LineRange {
                 begin: remark.place.line.max(1),
             },
         },
     }
 }
 
-fn rank(level: Level) -> u8 {
+fn rank(level: ItemLevel) -> u8 {
     match level {
-        Level::Error => 0,
-        Level::Warning => 1,
-        Level::Notice => 2,
+        ItemLevel::Error => 0,
+        ItemLevel::Warning => 1,
+        ItemLevel::Notice => 2,
     }
 }
 
 /// As linters at GitLab call it.
-fn severity(level: Level) -> &'static str {
+fn severity(level: ItemLevel) -> &'static str {
     match level {
-        Level::Error => "major",
-        Level::Warning => "minor",
-        Level::Notice => "info",
+        ItemLevel::Error => "major",
+        ItemLevel::Warning => "minor",
+        ItemLevel::Notice => "info",
     }
 }
 

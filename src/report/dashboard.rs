@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::inline::{inert, link};
 use super::placed::Placed;
-use super::sticky::{self, Lost};
+use super::sticky::{self, LostRun};
 use super::view::View;
 use crate::fact::RunVerdict;
 use crate::id::{Moment, RunId, Scope};
@@ -31,7 +31,7 @@ const OPEN: usize = 30;
 /// A run, as the dashboard remembers it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Entry {
+pub struct DashboardRun {
     /// The run.
     pub run: RunId,
     /// When it was over.
@@ -48,7 +48,7 @@ pub struct Entry {
 
 /// A pull request of the plan that waits to be merged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Open {
+pub struct OpenPullRequest {
     /// Its number.
     pub number: u64,
     /// Its address for people.
@@ -63,7 +63,7 @@ pub enum Last<'a> {
     /// With a verdict of its own.
     Ended(&'a View, &'a Placed),
     /// Without anything that can be believed.
-    Lost(&'a Lost),
+    Lost(&'a LostRun),
 }
 
 /// What finds the issue again, among those that omk opened.
@@ -80,7 +80,7 @@ pub fn title(scope: &Scope) -> String {
 
 /// The runs that a dashboard's body remembers, newest first; none where that makes no sense.
 #[must_use]
-pub fn runs(body: &str) -> Vec<Entry> {
+pub fn runs(body: &str) -> Vec<DashboardRun> {
     let hidden = body
         .split_once(HIDDEN)
         .and_then(|(_, rest)| rest.split_once(" -->"));
@@ -98,8 +98,8 @@ pub fn body(
     request: &Request,
     last: Last<'_>,
     at: Moment,
-    open: Option<&[Open]>,
-    earlier: &[Entry],
+    open: Option<&[OpenPullRequest]>,
+    earlier: &[DashboardRun],
 ) -> String {
     let (text, verdict, count) = match last {
         Last::Ended(view, placed) => {
@@ -120,7 +120,7 @@ pub fn body(
         Last::Ended(view, _) => view.ended.unwrap_or(at),
         Last::Lost(_) => at,
     };
-    let this = Entry {
+    let this = DashboardRun {
         run: request.run.clone(),
         at: over,
         verdict,
@@ -147,7 +147,7 @@ pub fn body(
     )
 }
 
-fn results(forge: ForgeKind, open: &[Open]) -> String {
+fn results(forge: ForgeKind, open: &[OpenPullRequest]) -> String {
     if open.is_empty() {
         return "\n**Open results:** none.\n".to_owned();
     }
@@ -169,7 +169,7 @@ fn results(forge: ForgeKind, open: &[Open]) -> String {
     out
 }
 
-fn table(entries: &[Entry]) -> String {
+fn table(entries: &[DashboardRun]) -> String {
     let count = text::plural(entries.len(), "run");
     let mut out = format!(
         "\n<details><summary>Last {count}</summary>\n\n| run | over | verdict | tasks |\n|-|-|-|-:|\n"

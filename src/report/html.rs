@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use super::ink;
 use super::next::steps;
 use super::room;
-use super::view::{Mark, Stage, TaskView, View, command_failed, gate_mark, gate_words};
+use super::view::{Mark, TaskStage, TaskView, View, command_failed, gate_mark, gate_words};
 use crate::fact::{GateOutcome, LogEvidence, refusal};
 use crate::text;
 
@@ -75,7 +75,7 @@ pub fn render(view: &View) -> String {
     for task in view
         .tasks
         .iter()
-        .filter(|task| task.stage != Stage::LeftOut)
+        .filter(|task| task.stage != TaskStage::LeftOut)
     {
         page.push_str(&task_block(task));
     }

@@ -112,7 +112,7 @@ pub(super) fn advised(said: &str, failure: &Failure) -> String {
 
 /// Why a task is where it is, in one clause; empty where nothing is to be said.
 pub(super) fn why(task: &TaskView) -> String {
-    use super::Stage;
+    use super::TaskStage;
     let failure = || {
         let failure = task.failure.as_ref();
         failure.map_or_else(String::new, |failure| {
@@ -120,13 +120,13 @@ pub(super) fn why(task: &TaskView) -> String {
         })
     };
     match &task.stage {
-        Stage::LeftOut => "not selected".to_owned(),
-        Stage::Pending { waits, until: None } if task.retry_count == 0 => waits.clone(),
-        Stage::Pending { waits, .. } if waits.is_empty() => failure(),
-        Stage::Pending { waits, .. } => format!("{waits}; {}", failure()),
-        Stage::Claimed => "preparing".to_owned(),
-        Stage::Running { doing } => doing.clone(),
-        Stage::Completed {
+        TaskStage::LeftOut => "not selected".to_owned(),
+        TaskStage::Pending { waits, until: None } if task.retry_count == 0 => waits.clone(),
+        TaskStage::Pending { waits, .. } if waits.is_empty() => failure(),
+        TaskStage::Pending { waits, .. } => format!("{waits}; {}", failure()),
+        TaskStage::Claimed => "preparing".to_owned(),
+        TaskStage::Running { doing } => doing.clone(),
+        TaskStage::Completed {
             ejected: Some(ejected),
             ..
         } => {
@@ -136,13 +136,13 @@ pub(super) fn why(task: &TaskView) -> String {
                 .map_or_else(|| "the gates".to_owned(), |gate| format!("gate `{gate}`"));
             format!("taken out: {gate} failed with it")
         }
-        Stage::Completed {
+        TaskStage::Completed {
             landed: None,
             ejected: None,
         } => "no change".to_owned(),
-        Stage::Completed { .. } => text::plural(task.paths.len(), "file"),
-        Stage::Failed => failure(),
-        Stage::Cancelled { why } => why.clone(),
+        TaskStage::Completed { .. } => text::plural(task.paths.len(), "file"),
+        TaskStage::Failed => failure(),
+        TaskStage::Cancelled { why } => why.clone(),
     }
 }
 

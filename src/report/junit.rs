@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use super::ink;
-use super::view::{Stage, TaskView, View, command_failed, gate_told};
+use super::view::{TaskStage, TaskView, View, command_failed, gate_told};
 use crate::fact::{GateOutcome, GateVerdict, LogEvidence};
 use crate::text;
 
@@ -58,8 +58,10 @@ fn suite_of(task: &TaskView) -> Suite {
     let gates: u64 = task.gates.iter().map(|gate| gate.duration_ms).sum();
     let work = task.worked_ms.saturating_sub(gates);
     match &task.stage {
-        Stage::Completed { ejected: None, .. } => suite.case(&class, "task", work, &Said::Passed),
-        Stage::Completed {
+        TaskStage::Completed { ejected: None, .. } => {
+            suite.case(&class, "task", work, &Said::Passed)
+        }
+        TaskStage::Completed {
             ejected: Some(ejected),
             ..
         } => {
@@ -78,7 +80,7 @@ fn suite_of(task: &TaskView) -> Suite {
                 },
             );
         }
-        Stage::Failed => {
+        TaskStage::Failed => {
             let why = task.failure.as_ref().map_or_else(String::new, ink::failure);
             let (what, text) = match command_failed(task) {
                 // What it printed stands below, once.
@@ -99,13 +101,16 @@ fn suite_of(task: &TaskView) -> Suite {
                 },
             );
         }
-        Stage::Cancelled { why } => suite.case(
+        TaskStage::Cancelled { why } => suite.case(
             &class,
             "task",
             work,
             &Said::Skipped(&format!("cancelled: {why}")),
         ),
-        Stage::LeftOut | Stage::Pending { .. } | Stage::Claimed | Stage::Running { .. } => {
+        TaskStage::LeftOut
+        | TaskStage::Pending { .. }
+        | TaskStage::Claimed
+        | TaskStage::Running { .. } => {
             suite.case(&class, "task", work, &Said::Skipped(task.stage.as_str()));
         }
     }

@@ -8,7 +8,7 @@ use crate::text::ForgeKind;
 
 /// Why a run ended without a result that can be believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lost {
+pub enum LostRun {
     /// It could not start.
     NotStarted {
         /// Why, and what to do.
@@ -28,7 +28,7 @@ pub enum Lost {
     Cancelled,
 }
 
-impl Lost {
+impl LostRun {
     /// What the run is called then.
     #[must_use]
     pub fn verdict(&self) -> RunVerdict {

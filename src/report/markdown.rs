@@ -7,9 +7,11 @@
 use super::ink;
 use super::inline::inert;
 use super::mermaid;
-use super::next::{Step, steps};
+use super::next::{NextStep, steps};
 use super::room;
-use super::view::{Mark, Stage, TaskView, View, command_failed, gate_mark, gate_told, gate_words};
+use super::view::{
+    Mark, TaskStage, TaskView, View, command_failed, gate_mark, gate_told, gate_words,
+};
 use crate::fact::{CommandEvidence, GateOutcome, LogEvidence, RunVerdict};
 use crate::text::{self, ForgeKind};
 
@@ -56,7 +58,7 @@ pub fn render(view: &View, limit: usize) -> String {
             forge: ForgeKind::GitHub,
             next: &next,
             tail: "",
-            layout: Layout::Open,
+            layout: Folding::Open,
         },
         limit,
     )
@@ -71,12 +73,12 @@ pub(super) struct Around<'a> {
     /// What stands above the small print.
     pub(super) tail: &'a str,
     /// Whether graph and table are folded.
-    pub(super) layout: Layout,
+    pub(super) layout: Folding,
 }
 
 /// Whether graph and table lie open.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Layout {
+pub(super) enum Folding {
     /// On the page.
     Open,
     /// Behind a line to click on.
@@ -102,7 +104,7 @@ pub(super) fn page(view: &View, around: &Around<'_>, limit: usize) -> String {
     let foot = format!("{}{}", around.tail, foot(view));
     // What comes last is written last, but its room is taken first.
     page.limit = page.limit.saturating_sub(foot.len());
-    let folded = around.layout == Layout::Folded && !view.tasks.is_empty();
+    let folded = around.layout == Folding::Folded && !view.tasks.is_empty();
     if folded {
         let count = text::plural(view.tasks.len(), "task");
         page.say(&format!(
@@ -220,10 +222,10 @@ fn head(view: &View, forge: ForgeKind) -> String {
 }
 
 /// What did not go as it should, a line each.
-fn failures(view: &View, layout: Layout) -> String {
+fn failures(view: &View, layout: Folding) -> String {
     let told = match layout {
-        Layout::Open => TOLD,
-        Layout::Folded => TOLD_FOLDED,
+        Folding::Open => TOLD,
+        Folding::Folded => TOLD_FOLDED,
     };
     let mut lines = Vec::new();
     for gate in view
@@ -272,7 +274,7 @@ fn failures(view: &View, layout: Layout) -> String {
     format!("\n- {}\n", lines.join("\n- "))
 }
 
-fn next_steps(steps: &[Step]) -> String {
+fn next_steps(steps: &[NextStep]) -> String {
     let mut text = String::new();
     let width = steps
         .iter()
@@ -420,7 +422,7 @@ fn logs(view: &View, page: &mut Page) {
     let failed = || {
         view.tasks
             .iter()
-            .filter(|task| !matches!(task.stage, Stage::Completed { ejected: None, .. }))
+            .filter(|task| !matches!(task.stage, TaskStage::Completed { ejected: None, .. }))
     };
     let of_tasks = failed().flat_map(|task| task.gates.iter().map(move |gate| (Some(task), gate)));
     let gates = of_result

@@ -2,7 +2,7 @@
 //!
 //! It refuses to touch ids and numbers, which cannot hold one.
 
-use super::view::{Ejection, Stage, View};
+use super::view::{Ejection, TaskStage, View};
 use crate::fact::{GateOutcome, LogEvidence};
 use crate::id::RepoPath;
 
@@ -47,19 +47,22 @@ impl View {
                 scrub_log(&mut command.log, scrub);
             }
             match &mut task.stage {
-                Stage::Pending { waits: text, .. }
-                | Stage::Running { doing: text }
-                | Stage::Cancelled { why: text } => {
+                TaskStage::Pending { waits: text, .. }
+                | TaskStage::Running { doing: text }
+                | TaskStage::Cancelled { why: text } => {
                     each(text);
                 }
-                Stage::Completed {
+                TaskStage::Completed {
                     ejected:
                         Some(Ejection {
                             log: Some(text), ..
                         }),
                     ..
                 } => each(text),
-                Stage::LeftOut | Stage::Claimed | Stage::Completed { .. } | Stage::Failed => {}
+                TaskStage::LeftOut
+                | TaskStage::Claimed
+                | TaskStage::Completed { .. }
+                | TaskStage::Failed => {}
             }
             task.paths = scrub_paths(&task.paths, scrub);
         }

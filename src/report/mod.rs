@@ -30,6 +30,6 @@ mod placed;
 mod view;
 
 pub use ink::number;
-pub use next::{Step, steps};
-pub use placed::{Instead, PULLS_SETTING, Placed, Pull, Trouble};
-pub use view::{Count, Ejection, LimitsView, Mark, Stage, TaskView, VERSION, View, gate_mark};
+pub use next::{NextStep, steps};
+pub use placed::{DeliveryObstacle, Instead, PULLS_SETTING, Placed, Pull};
+pub use view::{Count, Ejection, LimitsView, Mark, TaskStage, TaskView, VERSION, View, gate_mark};

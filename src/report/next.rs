@@ -2,12 +2,12 @@
 //!
 //! It refuses to guess: every step is a command that works as it stands, or a sentence.
 
-use super::view::{Stage, View};
+use super::view::{TaskStage, View};
 use crate::fact::{Class, Limit, RunVerdict};
 
 /// Something that a person can do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub struct NextStep {
     /// What for, in a word or two: `look`, `take`.
     pub what: String,
     /// A command line; empty where words must do.
@@ -16,7 +16,7 @@ pub struct Step {
     pub words: String,
 }
 
-impl Step {
+impl NextStep {
     fn command(what: &str, command: String) -> Self {
         Self {
             what: what.to_owned(),
@@ -36,7 +36,7 @@ impl Step {
 
 /// The steps after this run, most useful first.
 #[must_use]
-pub fn steps(view: &View) -> Vec<Step> {
+pub fn steps(view: &View) -> Vec<NextStep> {
     let mut steps = Vec::new();
     if view
         .result
@@ -44,15 +44,18 @@ pub fn steps(view: &View) -> Vec<Step> {
         .is_some_and(|result| result.commit != view.base.commit)
     {
         let base = &view.base.commit.as_str()[..12];
-        steps.push(Step::command(
+        steps.push(NextStep::command(
             "look",
             format!("git diff {base} {}", view.branch),
         ));
         if view.verdict == Some(RunVerdict::Ready) {
-            steps.push(Step::command("take", format!("git merge {}", view.branch)));
+            steps.push(NextStep::command(
+                "take",
+                format!("git merge {}", view.branch),
+            ));
         }
     }
-    let resume = |words: &str| Step {
+    let resume = |words: &str| NextStep {
         what: "go on".to_owned(),
         command: format!("omk resume {}", view.run),
         words: words.to_owned(),
@@ -71,7 +74,7 @@ pub fn steps(view: &View) -> Vec<Step> {
             } else {
                 "nothing was verified: add a gate to the plan"
             };
-            steps.push(Step::words("note", words));
+            steps.push(NextStep::words("note", words));
         }
         Some(RunVerdict::NotReady) => {
             let unplaced = view.unplaced.as_ref();
@@ -92,7 +95,7 @@ pub fn steps(view: &View) -> Vec<Step> {
             steps.push(resume(blocked(view)));
         }
         Some(RunVerdict::BlockedOnHuman) => {
-            steps.push(Step::words("note", "an approval is missing"));
+            steps.push(NextStep::words("note", "an approval is missing"));
         }
         Some(RunVerdict::FailedInfra) => {
             let words = "once the machine is well again";
@@ -105,18 +108,18 @@ pub fn steps(view: &View) -> Vec<Step> {
             steps.extend((unfinished || count.cancelled == 0).then(|| resume("")));
         }
     }
-    steps.extend(view.next.iter().map(|words| Step::words("note", words)));
+    steps.extend(view.next.iter().map(|words| NextStep::words("note", words)));
     steps
 }
 
 /// A new run that keeps what completed; `None` if no task failed or was taken out, so that it would
 /// end the same way.
-fn try_again(view: &View, words: &str) -> Option<Step> {
-    let undone = |stage: &Stage| {
+fn try_again(view: &View, words: &str) -> Option<NextStep> {
+    let undone = |stage: &TaskStage| {
         matches!(
             stage,
-            Stage::Failed
-                | Stage::Completed {
+            TaskStage::Failed
+                | TaskStage::Completed {
                     ejected: Some(_),
                     ..
                 }
@@ -124,7 +127,7 @@ fn try_again(view: &View, words: &str) -> Option<Step> {
     };
     let failed = view.tasks.iter().any(|task| undone(&task.stage));
     let command = "omk retry".to_owned();
-    failed.then(|| Step {
+    failed.then(|| NextStep {
         what: "try again".to_owned(),
         command,
         words: words.to_owned(),
@@ -135,7 +138,7 @@ fn blocked(view: &View) -> &'static str {
     let class = view
         .tasks
         .iter()
-        .filter(|task| task.stage == Stage::Failed)
+        .filter(|task| task.stage == TaskStage::Failed)
         .find_map(|task| task.failure.as_ref().map(|failure| failure.class));
     match class {
         Some(Class::Auth) => "once the provider's key is right",

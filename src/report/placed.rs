@@ -20,7 +20,7 @@ pub struct Placed {
     /// Where a person can open the pull request that omk may not open.
     pub compare: Option<String>,
     /// What was in the way, most important first.
-    pub troubles: Vec<Trouble>,
+    pub troubles: Vec<DeliveryObstacle>,
 }
 
 /// A pull request with a result.
@@ -36,7 +36,7 @@ pub struct Pull {
 
 /// What stood between a result and its place. Says what, why and what next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trouble {
+pub enum DeliveryObstacle {
     /// The repository does not let the token open pull requests.
     PullsNotAllowed,
     /// The branch to be pushed to has moved; the result became a pull request.
@@ -129,7 +129,7 @@ pub enum Instead {
 /// The setting that lets `GITHUB_TOKEN` open pull requests, in GitHub's words.
 pub const PULLS_SETTING: &str = "Allow GitHub Actions to create and approve pull requests";
 
-impl Trouble {
+impl DeliveryObstacle {
     /// A sentence of plain text, in a forge's words: what, why, and what next.
     #[must_use]
     pub fn words(&self, forge: ForgeKind) -> String {

@@ -3,11 +3,11 @@
 //! It tells what must be done before a changed plan counts. It refuses to show text of the plan
 //! with anything in it that could hide or move text: people approve what they see here.
 
-use super::check::{CheckText, LIMIT, PLAN, Remark};
+use super::check::{CheckRemark, CheckText, LIMIT, PLAN};
 use super::ink;
 use super::inline::code;
 use super::preview::Preview;
-use crate::fact::{Level, Place};
+use crate::fact::{ItemLevel, Location};
 use crate::id::Sha256;
 use crate::plan::{Complaints, Permission};
 use crate::text::{self, ForgeKind};
@@ -32,14 +32,14 @@ pub struct PlanCheck<'a> {
     /// The base branch.
     pub branch: &'a str,
     /// Whether anything of it may ever be used before it is merged.
-    pub origin: Origin,
+    pub origin: PullOrigin,
     /// What was found.
-    pub found: Found<'a>,
+    pub found: PlanFinding<'a>,
 }
 
 /// Where a pull request comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub enum PullOrigin {
     /// This repository.
     Own,
     /// Another one, or one that is gone.
@@ -48,7 +48,7 @@ pub enum Origin {
 
 /// What was found.
 #[derive(Debug)]
-pub enum Found<'a> {
+pub enum PlanFinding<'a> {
     /// There is no plan, neither before nor after.
     Nothing,
     /// The plan is the base branch's.
@@ -69,13 +69,13 @@ pub enum Found<'a> {
         /// Every mistake.
         complaints: &'a Complaints,
         /// Whose mistakes they are.
-        whose: Whose,
+        whose: PlanOwner,
     },
 }
 
 /// Whose plan has mistakes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Whose {
+pub enum PlanOwner {
     /// The pull request changed it to this.
     PullRequest,
     /// It is the base branch's.
@@ -87,8 +87,8 @@ impl PlanCheck<'_> {
     #[must_use]
     pub fn is_good(&self) -> bool {
         match self.found {
-            Found::Nothing | Found::Same(_) | Found::Changed { .. } => true,
-            Found::Wrong { .. } => false,
+            PlanFinding::Nothing | PlanFinding::Same(_) | PlanFinding::Changed { .. } => true,
+            PlanFinding::Wrong { .. } => false,
         }
     }
 
@@ -96,8 +96,8 @@ impl PlanCheck<'_> {
     #[must_use]
     pub fn render(&self) -> CheckText {
         let (title, summary, remarks) = match &self.found {
-            Found::Nothing => ("there is no plan".to_owned(), self.nothing(), Vec::new()),
-            Found::Same(preview) => {
+            PlanFinding::Nothing => ("there is no plan".to_owned(), self.nothing(), Vec::new()),
+            PlanFinding::Same(preview) => {
                 let title = format!("unchanged: {}", text::plural(preview.tasks.len(), "task"));
                 let summary = format!(
                     "{} is that of {}.\n\n{}",
@@ -107,7 +107,7 @@ impl PlanCheck<'_> {
                 );
                 (title, summary, Vec::new())
             }
-            Found::Changed {
+            PlanFinding::Changed {
                 digest,
                 preview,
                 diff,
@@ -123,7 +123,7 @@ impl PlanCheck<'_> {
                     Vec::new(),
                 )
             }
-            Found::Wrong { complaints, whose } => {
+            PlanFinding::Wrong { complaints, whose } => {
                 let title = format!("invalid: {}", text::plural(complaints.len(), "mistake"));
                 (title, self.wrong(complaints, *whose), remarks(complaints))
             }
@@ -161,12 +161,12 @@ impl PlanCheck<'_> {
     ) -> String {
         let digest = &digest.as_str()[..12];
         let what = match (self.origin, permission) {
-            (Origin::Fork, _) => format!(
+            (PullOrigin::Fork, _) => format!(
                 "Nothing of it is run: the {} comes from another {}. It counts once it is merged.",
                 self.forge.pull_request(),
                 self.forge.repository()
             ),
-            (Origin::Own, None) => format!(
+            (PullOrigin::Own, None) => format!(
                 "It counts once it is merged: until there is a plan on the default branch, nobody can be told to have the \
                  {} to approve `{digest}`.",
                 match self.forge {
@@ -174,7 +174,7 @@ impl PlanCheck<'_> {
                     ForgeKind::GitLab => "role",
                 }
             ),
-            (Origin::Own, Some(permission)) => format!(
+            (PullOrigin::Own, Some(permission)) => format!(
                 "Until it is merged, runs use the plan of {}. To use this one before that, somebody with {} \
                  writes in a comment:\n\n```text\n/omk approve {digest}\n/omk run\n```\n\nIts `agent`, `limits`, `prices`, \
                  `room`, `deliver`, `protect` and `commands` count once they are on the default branch, approved or not.",
@@ -191,13 +191,13 @@ impl PlanCheck<'_> {
         )
     }
 
-    fn wrong(&self, complaints: &Complaints, whose: Whose) -> String {
+    fn wrong(&self, complaints: &Complaints, whose: PlanOwner) -> String {
         let pull = self.forge.pull_request();
         let next = match whose {
-            Whose::PullRequest => {
+            PlanOwner::PullRequest => {
                 format!("Mend it in this {pull}; `omk plan` shows the same on a laptop.")
             }
-            Whose::Base => format!(
+            PlanOwner::Base => format!(
                 "This {pull} does not change it: the mistakes are on the {}, and runs are refused until they are mended there.",
                 self.forge.base_branch()
             ),
@@ -226,7 +226,7 @@ fn drawn(preview: &Preview) -> String {
 
 /// The mistakes at their lines; those about the file as a whole are at its first.
 #[must_use]
-pub fn remarks(complaints: &Complaints) -> Vec<Remark> {
+pub fn remarks(complaints: &Complaints) -> Vec<CheckRemark> {
     let shown = |words: &str| text::clip(&text::escape_invisible(words), 1_000);
     let remark = |complaint: &crate::plan::Complaint| {
         let line = complaint
@@ -236,13 +236,13 @@ pub fn remarks(complaints: &Complaints) -> Vec<Remark> {
             Some(place) => format!("omk plan, line {}, column {}", place.line, place.column),
             None => "omk plan".to_owned(),
         };
-        Remark {
-            place: Place {
+        CheckRemark {
+            place: Location {
                 path: complaints.file().to_owned(),
                 line,
                 end_line: line,
             },
-            level: Level::Error,
+            level: ItemLevel::Error,
             check: PLAN.to_owned(),
             item: None,
             title,

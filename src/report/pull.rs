@@ -7,7 +7,7 @@ use super::inline::{code, inert, link};
 use super::markdown;
 use super::mermaid;
 use super::sticky::{verifying, without_markers};
-use super::view::{Stage, TaskView, View, gate_mark, gate_told};
+use super::view::{TaskStage, TaskView, View, gate_mark, gate_told};
 use super::{Mark, ink};
 use crate::id::{Sha256, TaskId, Tip};
 use crate::plan::Event;
@@ -226,7 +226,7 @@ fn opening(text: &PullText<'_>) -> String {
 fn landed(view: &View) -> Vec<(&TaskView, &Tip)> {
     let mut landed = Vec::new();
     for task in &view.tasks {
-        if let Stage::Completed {
+        if let TaskStage::Completed {
             landed: Some(tip),
             ejected: None,
         } = &task.stage

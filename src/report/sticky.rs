@@ -5,10 +5,10 @@
 //! folded. Its hidden text is for display only. It refuses to grow over [`LIMIT`], and to let
 //! anything inside it look like a marker of ours.
 
-pub use super::lost::Lost;
+pub use super::lost::LostRun;
 
 use super::inline::{code, codes, inert, link};
-use super::markdown::{self, Around, Layout};
+use super::markdown::{self, Around, Folding};
 use super::placed::Placed;
 use super::view::View;
 use crate::fact::{Limit, RunVerdict};
@@ -70,7 +70,7 @@ pub fn running(request: &Request, view: &View) -> String {
         forge: request.forge,
         next: &next,
         tail: "",
-        layout: Layout::Folded,
+        layout: Folding::Folded,
     };
     assemble(
         request,
@@ -112,14 +112,14 @@ pub(super) fn ended_body(request: &Request, view: &View, placed: &Placed, limit:
         forge: request.forge,
         next: &next,
         tail: &tail,
-        layout: Layout::Folded,
+        layout: Folding::Folded,
     };
     markdown::page(view, &around, limit)
 }
 
 /// The run is over, and nothing can be said of its result.
 #[must_use]
-pub fn lost(request: &Request, lost: &Lost) -> String {
+pub fn lost(request: &Request, lost: &LostRun) -> String {
     assemble(
         request,
         "lost",
@@ -129,8 +129,8 @@ pub fn lost(request: &Request, lost: &Lost) -> String {
 }
 
 /// The same without what is hidden.
-pub(super) fn lost_body(request: &Request, lost: &Lost) -> String {
-    let sign = if *lost == Lost::Cancelled {
+pub(super) fn lost_body(request: &Request, lost: &LostRun) -> String {
+    let sign = if *lost == LostRun::Cancelled {
         "⚪"
     } else {
         "❌"
@@ -139,7 +139,7 @@ pub(super) fn lost_body(request: &Request, lost: &Lost) -> String {
         "Nothing was delivered.",
         vec![see(request), again(request, Again::Run)],
     );
-    if let Lost::Unpublished(..) = lost {
+    if let LostRun::Unpublished(..) = lost {
         delivered = "This attempt delivered nothing.";
         let again = match request.forge {
             ForgeKind::GitHub => "Re-run",

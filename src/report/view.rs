@@ -111,7 +111,7 @@ pub struct TaskView {
     pub name: String,
     /// Where it stands.
     #[serde(flatten)]
-    pub stage: Stage,
+    pub stage: TaskStage,
     /// Attempts so far, interrupted ones included.
     pub attempts: u32,
     /// Failures so far.
@@ -166,7 +166,7 @@ pub struct TaskView {
 /// Where a task stands, with what is true of it only there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
-pub enum Stage {
+pub enum TaskStage {
     /// Not part of the run, because its `when` is false or it was not asked for.
     LeftOut,
     /// Waits.
@@ -254,7 +254,7 @@ impl Count {
     }
 }
 
-impl Stage {
+impl TaskStage {
     /// Its public name: `completed`; `skipped` for a task left out.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
@@ -293,13 +293,13 @@ impl View {
     pub fn count(&self) -> Count {
         let mut count = Count::default();
         for task in &self.tasks {
-            count.all += usize::from(task.stage != Stage::LeftOut);
+            count.all += usize::from(task.stage != TaskStage::LeftOut);
             match task.stage {
-                Stage::Completed { .. } => count.completed += 1,
-                Stage::Failed => count.failed += 1,
-                Stage::Cancelled { .. } => count.cancelled += 1,
-                Stage::Claimed | Stage::Running { .. } => count.busy += 1,
-                Stage::LeftOut | Stage::Pending { .. } => {}
+                TaskStage::Completed { .. } => count.completed += 1,
+                TaskStage::Failed => count.failed += 1,
+                TaskStage::Cancelled { .. } => count.cancelled += 1,
+                TaskStage::Claimed | TaskStage::Running { .. } => count.busy += 1,
+                TaskStage::LeftOut | TaskStage::Pending { .. } => {}
             }
         }
         count

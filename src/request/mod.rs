@@ -61,7 +61,7 @@ pub struct Request {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check: Option<u64>,
     /// The workflow run that this is.
-    pub workflow: WorkflowRun,
+    pub workflow: StartedBy,
     /// The state of the scope's last run, for a retry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Previous>,
@@ -101,7 +101,7 @@ pub struct PullScope {
 /// A run of a workflow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct WorkflowRun {
+pub struct StartedBy {
     /// The forge's number of it.
     pub id: u64,
     /// Counted from 1; grows when a person re-runs its jobs.

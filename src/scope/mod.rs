@@ -70,7 +70,7 @@ pub struct Violation {
 
 /// What a task may write.
 #[derive(Debug, Clone, Copy)]
-pub struct Scope<'a> {
+pub struct WriteRights<'a> {
     /// The task's write set.
     pub write_set: &'a WriteSet,
     /// The plan's further protected paths.
@@ -81,7 +81,7 @@ pub struct Scope<'a> {
     pub change_limit: Size,
 }
 
-impl Scope<'_> {
+impl WriteRights<'_> {
     /// Every path of a change that the task may not touch.
     #[must_use]
     pub fn violations(&self, change: &[Touched]) -> Vec<Violation> {
@@ -202,7 +202,7 @@ struct Protect<'a> {
 }
 
 impl<'a> Protect<'a> {
-    fn new(scope: &Scope<'a>) -> Self {
+    fn new(scope: &WriteRights<'a>) -> Self {
         let same_text = |glob: &&Glob| match scope.write_set {
             WriteSet::Unknown => false,
             WriteSet::Declared(globs) => globs.iter().any(|own| plain(own) == plain(glob)),

@@ -11,7 +11,7 @@ fn check(write_set: Option<&[&str]>, protect: &[&str], path: &str) -> Option<&'s
     };
     let write_set = write_set.map_or(WriteSet::Unknown, |texts| WriteSet::Declared(globs(texts)));
     let protect = globs(protect);
-    let scope = Scope {
+    let scope = WriteRights {
         write_set: &write_set,
         protect: &protect,
         plan_path: "ci/plan.yaml",
@@ -146,7 +146,7 @@ fn the_plans_own_protection_knows_no_case_either() {
 fn of_kind(write_set: &[&str], path: &str, kind: TouchedKind) -> Option<&'static str> {
     let write_set =
         WriteSet::Declared(write_set.iter().map(|text| text.parse().unwrap()).collect());
-    let scope = Scope {
+    let scope = WriteRights {
         write_set: &write_set,
         protect: &[],
         plan_path: "omk.yaml",
@@ -194,7 +194,7 @@ fn a_name_that_may_not_be_is_refused_by_any_write_set_and_may_be_removed() {
 #[test]
 fn a_file_and_a_sum_over_the_limit_are_named_with_their_size() {
     let (write_set, limit) = (WriteSet::Unknown, "1MB".parse().unwrap());
-    let scope = Scope {
+    let scope = WriteRights {
         write_set: &write_set,
         protect: &[],
         plan_path: "omk.yaml",

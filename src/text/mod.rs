@@ -10,6 +10,7 @@
 mod advised;
 mod forge_kind;
 mod markup;
+mod schema;
 mod scrub;
 mod terminal;
 
@@ -20,6 +21,7 @@ pub use self::forge_kind::ForgeKind;
 pub use self::markup::{
     defuse_mentions, escape_html, escape_invisible, escape_markdown, fenced, inert_markdown,
 };
+pub use self::schema::join_lines;
 pub use self::scrub::{MASK, ScrubStream, Scrubber};
 pub use self::terminal::{neutralise_workflow_commands, printable, strip_ansi};
 

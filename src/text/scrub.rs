@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use self::automaton::Automaton;
 use self::forms::Forms;
-use self::stream::Search;
+use self::stream::SecretSearch;
 use self::windows::Windows;
 
 pub use self::stream::ScrubStream;
@@ -30,7 +30,7 @@ const CHUNK: usize = 64 * 1024;
 /// Takes secrets out of text. Cloning it is cheap.
 #[derive(Clone, Default)]
 pub struct Scrubber {
-    known: Arc<Known>,
+    known: Arc<SearchTerms>,
     secrets: Arc<[String]>,
     /// A known value holds a `*`, so that masking one can bring about another.
     starred: bool,
@@ -38,19 +38,19 @@ pub struct Scrubber {
 
 /// What is looked for.
 #[derive(Default)]
-struct Known {
+struct SearchTerms {
     exact: Arc<Automaton>,
     windows: Windows,
 }
 
-impl Known {
+impl SearchTerms {
     fn is_empty(&self) -> bool {
         self.exact.is_empty()
     }
 
     fn find(&self, text: &[u8]) -> Vec<(usize, usize)> {
         let mut found = Vec::new();
-        Search::default().read(self, text, 0, true, &mut found);
+        SecretSearch::default().read(self, text, 0, true, &mut found);
         found
     }
 }
@@ -76,7 +76,7 @@ impl Scrubber {
                 .map(|(text, alone)| (text.as_str(), *alone)),
         );
         Self {
-            known: Arc::new(Known {
+            known: Arc::new(SearchTerms {
                 exact: Arc::new(Automaton::new(&forms.exact)),
                 windows,
             }),
@@ -121,7 +121,7 @@ impl Scrubber {
     /// back nothing but what may be the beginning of one.
     #[must_use]
     pub fn prompt_stream(&self) -> ScrubStream {
-        ScrubStream::new(Arc::new(Known {
+        ScrubStream::new(Arc::new(SearchTerms {
             exact: Arc::clone(&self.known.exact),
             windows: Windows::default(),
         }))
@@ -164,7 +164,7 @@ impl Scrubber {
     }
 }
 
-impl fmt::Debug for Known {
+impl fmt::Debug for SearchTerms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(MASK)
     }

@@ -3,7 +3,7 @@
 //! It refuses to believe dates in commits: only the forge's own record of a push tells when a
 //! branch was moved.
 
-use super::{Branch, Comment, PullRequest, Push, Refusal, Unpinned};
+use super::{Comment, ForgeBranch, PullRequest, Push, Refusal, Unpinned};
 use crate::id::{CommitId, Moment};
 
 /// Nothing is done on a pull request that is closed.
@@ -32,7 +32,7 @@ pub fn same_repository(pull: &PullRequest, repository: u64) -> Result<(), Refusa
 pub fn base_is_trusted(
     pull: &PullRequest,
     default_branch: &str,
-    base: Option<&Branch>,
+    base: Option<&ForgeBranch>,
 ) -> Result<(), Refusal> {
     if pull.base.branch == default_branch || base.is_some_and(|branch| branch.protected) {
         return Ok(());

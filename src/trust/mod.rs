@@ -72,7 +72,7 @@ pub struct Comment {
 
 /// One side of a pull request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Side {
+pub struct PullSide {
     /// The branch, without `refs/heads/`.
     pub branch: String,
     /// Its tip.
@@ -89,9 +89,9 @@ pub struct PullRequest {
     /// Whether it is open.
     pub open: bool,
     /// What is to be merged.
-    pub head: Side,
+    pub head: PullSide,
     /// Where to.
-    pub base: Side,
+    pub base: PullSide,
     /// Its address for people.
     pub url: String,
     /// Who opened it; `None` where the account is gone.
@@ -113,7 +113,7 @@ pub struct Push {
 
 /// A branch, as the forge has it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Branch {
+pub struct ForgeBranch {
     /// Its tip.
     pub commit: CommitId,
     /// Whether the forge protects it.

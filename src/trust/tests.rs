@@ -85,7 +85,7 @@ fn comment(body: &str) -> Comment {
 }
 
 fn pull() -> PullRequest {
-    let side = |branch: &str, digit| Side {
+    let side = |branch: &str, digit| PullSide {
         branch: branch.to_owned(),
         commit: commit(digit),
         repository: Some(HERE),
@@ -359,7 +359,7 @@ fn a_base_branch_counts_if_it_is_the_default_one_or_protected() {
     let check = |branch: &str, protected: Option<bool>, expect: bool| {
         let mut pull = pull();
         pull.base.branch = branch.to_owned();
-        let base = protected.map(|protected| Branch {
+        let base = protected.map(|protected| ForgeBranch {
             commit: commit('c'),
             protected,
         });

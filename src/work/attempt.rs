@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::errand::Errand;
-use super::place::{Parked, Place};
-use super::thread::{Limits, blocking, on_files};
-use super::turn::{Turn, TurnEnd};
-use super::{Shared, Tools, change, instructions, judging, turn};
+use super::errand::Assignment;
+use super::place::{Parked, Workplace};
+use super::thread::{WorkLimits, blocking, on_files};
+use super::turn::{AttemptWork, WorkEnd};
+use super::{RunShared, Tools, change, instructions, judging, turn};
 use crate::engine::LEASE;
 use crate::fact::{
     Change, Class, Evidence, Fact, Failure, GateOutcome, GateVerdict, Outcome, Session, both,
@@ -19,7 +19,7 @@ use crate::fact::{
 use crate::git::{GitError, LaidOut, MergedBase};
 use crate::id::{CommitId, Tip, TreeId};
 use crate::plan::{ChangePolicy, Work};
-use crate::proof::{Standing, standing};
+use crate::proof::{ProofStanding, standing};
 
 /// How many offending paths a message names.
 pub(super) const PATHS_SHOWN: usize = 20;
@@ -28,14 +28,14 @@ pub(super) const PATHS_SHOWN: usize = 20;
 pub(super) const PATH_SHOWN: usize = 120;
 
 /// Why an attempt came to no answer of its own.
-pub(super) enum Trouble {
+pub(super) enum Interruption {
     /// It failed.
     Failed(Failure),
     /// It was stopped from outside.
     Interrupted,
 }
 
-impl Trouble {
+impl Interruption {
     pub(super) fn new(class: Class, message: impl Into<String>) -> Self {
         Self::Failed(Failure::new(class, message))
     }
@@ -51,7 +51,7 @@ impl Trouble {
     }
 }
 
-impl From<GitError> for Trouble {
+impl From<GitError> for Interruption {
     fn from(error: GitError) -> Self {
         match class_of(&error) {
             // It is a sentence about a path.
@@ -74,7 +74,7 @@ pub(super) fn class_of(error: &GitError) -> Class {
 }
 
 /// Carries out an attempt and reports how it ended; renews its lease meanwhile.
-pub(super) async fn carry_out(shared: Arc<Shared>, errand: Errand, stop: CancellationToken) {
+pub(super) async fn carry_out(shared: Arc<RunShared>, errand: Assignment, stop: CancellationToken) {
     let (task, attempt) = (errand.task.id.clone(), errand.attempt);
     let facts = shared.facts.clone();
     let renewals = async {
@@ -93,7 +93,7 @@ pub(super) async fn carry_out(shared: Arc<Shared>, errand: Errand, stop: Cancell
             return Outcome::Interrupted;
         };
         let watch = shared.tools.clock.stopwatch();
-        let outcome = Attempt {
+        let outcome = RunningAttempt {
             shared: &shared,
             errand: &errand,
             stop: &stop,
@@ -156,19 +156,19 @@ fn with_refusal(class: Class, message: &str, evidence: &Evidence) -> String {
     format!("{message}; {refused}")
 }
 
-struct Attempt<'a> {
-    shared: &'a Arc<Shared>,
-    errand: &'a Errand,
+struct RunningAttempt<'a> {
+    shared: &'a Arc<RunShared>,
+    errand: &'a Assignment,
     stop: &'a CancellationToken,
 }
 
-impl Attempt<'_> {
+impl RunningAttempt<'_> {
     async fn run(&self, evidence: &mut Evidence) -> Outcome {
         match self.try_run(evidence).await {
             Ok(outcome) => outcome,
             Err(_) if self.stop.is_cancelled() => Outcome::Interrupted,
-            Err(Trouble::Interrupted) => Outcome::Interrupted,
-            Err(Trouble::Failed(mut failure)) => {
+            Err(Interruption::Interrupted) => Outcome::Interrupted,
+            Err(Interruption::Failed(mut failure)) => {
                 failure.message = with_refusal(failure.class, &failure.message, evidence);
                 Outcome::Failed(failure.scrubbed(&|text| self.shared.tools.scrubber.scrub(text)))
             }
@@ -176,14 +176,14 @@ impl Attempt<'_> {
     }
 
     /// What ends work on its files: its own timeout is for each piece of that, as for its command.
-    fn limits(&self) -> Limits<'_> {
-        Limits {
+    fn limits(&self) -> WorkLimits<'_> {
+        WorkLimits {
             stop: self.stop,
             timeout: Some(self.errand.task.timeout),
         }
     }
 
-    async fn try_run(&self, evidence: &mut Evidence) -> Result<Outcome, Trouble> {
+    async fn try_run(&self, evidence: &mut Evidence) -> Result<Outcome, Interruption> {
         let (place, session) = self.prepare().await?;
         evidence.base = Some(place.base.clone());
         let _ = self.shared.facts.send(Fact::Prepared {
@@ -200,8 +200,7 @@ impl Attempt<'_> {
             return worked?.0;
         }
         let goes_on = |failure: &Failure| failure.class.keeps_session();
-        let parks =
-            matches!(&worked, Ok((Err(Trouble::Failed(failure)), Some(_))) if goes_on(failure));
+        let parks = matches!(&worked, Ok((Err(Interruption::Failed(failure)), Some(_))) if goes_on(failure));
         let (shared, left, stop) = (Arc::clone(self.shared), place.clone(), self.stop.clone());
         let clean = move || {
             if parks {
@@ -224,10 +223,10 @@ impl Attempt<'_> {
     /// The work, and what came of it; with the agent's session.
     async fn work(
         &self,
-        place: &Place,
+        place: &Workplace,
         session: Option<String>,
         evidence: &mut Evidence,
-    ) -> Result<(Result<Outcome, Trouble>, Option<String>), Trouble> {
+    ) -> Result<(Result<Outcome, Interruption>, Option<String>), Interruption> {
         let (end, session) = if let Some(tree) = self.kept(place) {
             let (shared, base, kept) = (
                 Arc::clone(self.shared),
@@ -249,11 +248,11 @@ impl Attempt<'_> {
                 },
             )
             .await?;
-            (TurnEnd::Done, None)
+            (WorkEnd::Done, None)
         } else {
             let overlay =
                 instructions::lay_over(self.shared, self.errand, place, self.limits()).await?;
-            let turn = Turn {
+            let turn = AttemptWork {
                 shared: self.shared,
                 errand: self.errand,
                 place,
@@ -264,26 +263,26 @@ impl Attempt<'_> {
             ended
         };
         match end {
-            TurnEnd::Done => {
+            WorkEnd::Done => {
                 let result = self.finish(place, evidence).await;
                 // What could not be laid out in time lacks files, which the next turn would seem to
                 // have removed.
-                let is_half = matches!(&result, Err(Trouble::Failed(failure)) if failure.class == Class::Timeout);
+                let is_half = matches!(&result, Err(Interruption::Failed(failure)) if failure.class == Class::Timeout);
                 Ok((result, session.filter(|_| !is_half)))
             }
-            TurnEnd::Failed(failure) => Ok((Err(Trouble::Failed(failure)), session)),
+            WorkEnd::Failed(failure) => Ok((Err(Interruption::Failed(failure)), session)),
         }
     }
 
     /// What an earlier run made of this task on just this tree; asked until it has failed, for who
     /// fails with it works anew.
-    fn kept(&self, place: &Place) -> Option<&TreeId> {
+    fn kept(&self, place: &Workplace) -> Option<&TreeId> {
         let kept = self.shared.tools.kept.get(&self.errand.task.id)?;
         (self.errand.retry_count == 0 && kept.onto == place.base.tree).then_some(&kept.tree)
     }
 
     /// The parked place where the session goes on, else a slot on a fresh base.
-    async fn prepare(&self) -> Result<(Place, Option<String>), Trouble> {
+    async fn prepare(&self) -> Result<(Workplace, Option<String>), Interruption> {
         let parked = self.shared.parked().remove(&self.errand.task.id);
         if let (Session::Resumed, Some(parked)) = (self.errand.session, parked) {
             return Ok((parked.place, parked.session));
@@ -297,7 +296,11 @@ impl Attempt<'_> {
     }
 
     /// What came of the work: nothing, something that may not be, or a change for the gates.
-    async fn finish(&self, place: &Place, evidence: &mut Evidence) -> Result<Outcome, Trouble> {
+    async fn finish(
+        &self,
+        place: &Workplace,
+        evidence: &mut Evidence,
+    ) -> Result<Outcome, Interruption> {
         let (slot, base) = (place.slot.clone(), place.base.clone());
         if !slot.path().is_dir() {
             // Not a change that deletes everything: that leaves the directory.
@@ -305,7 +308,7 @@ impl Attempt<'_> {
                 "its slot {} was removed while it worked there",
                 slot.path().display()
             );
-            return Err(Trouble::new(Class::Host, gone));
+            return Err(Interruption::new(Class::Host, gone));
         }
         let (shared, errand) = (Arc::clone(self.shared), self.errand.clone());
         let left = on_files(self.limits(), "reading its files back", move || {
@@ -317,7 +320,7 @@ impl Attempt<'_> {
         let Some(left) = left.await? else {
             return match self.errand.task.change {
                 ChangePolicy::Optional => Ok(Outcome::Unchanged),
-                ChangePolicy::Required => Err(Trouble::new(
+                ChangePolicy::Required => Err(Interruption::new(
                     Class::NoChange,
                     "a change was required, and none was made",
                 )),
@@ -330,7 +333,7 @@ impl Attempt<'_> {
             .collect();
         // Before the gates, which find it checked out: what they judge is the very commit that may
         // land.
-        let tip = left.tip.map_err(Trouble::Failed)?;
+        let tip = left.tip.map_err(Interruption::Failed)?;
         evidence.tree = Some(tip.tree.clone());
         let laid_out = self.leave_only(place, &tip).await?;
         let (task, attempt) = (&self.errand.task, self.errand.attempt);
@@ -344,7 +347,7 @@ impl Attempt<'_> {
         )
         .await?;
         if self.stop.is_cancelled() {
-            return Err(Trouble::Interrupted);
+            return Err(Interruption::Interrupted);
         }
         let held = self.hold_to_gates(evidence);
         if held.is_err() && matches!(task.work, Work::Prompt(_)) {
@@ -360,7 +363,7 @@ impl Attempt<'_> {
     }
 
     /// The journal is about to name the change.
-    async fn write_through(&self, place: &Place, tip: &Tip) -> Result<(), Trouble> {
+    async fn write_through(&self, place: &Workplace, tip: &Tip) -> Result<(), Interruption> {
         let (shared, base, tip) = (
             Arc::clone(self.shared),
             place.base.tree.clone(),
@@ -377,14 +380,18 @@ impl Attempt<'_> {
 
     /// Gates judge exactly the tree: what git ignores and a `.git` that was bent could make them
     /// say yes to something else.
-    async fn leave_only(&self, place: &Place, tip: &Tip) -> Result<Option<LaidOut>, Trouble> {
+    async fn leave_only(
+        &self,
+        place: &Workplace,
+        tip: &Tip,
+    ) -> Result<Option<LaidOut>, Interruption> {
         if self.errand.task.gates.is_empty() {
             return Ok(None);
         }
         self.lay_out(place, tip.clone()).await.map(Some)
     }
 
-    async fn lay_out(&self, place: &Place, tip: Tip) -> Result<LaidOut, Trouble> {
+    async fn lay_out(&self, place: &Workplace, tip: Tip) -> Result<LaidOut, Interruption> {
         let (shared, slot) = (Arc::clone(self.shared), place.slot.clone());
         let lay_out = move || {
             let Tools { anchor, plan, .. } = &shared.tools;
@@ -398,7 +405,7 @@ impl Attempt<'_> {
         .await?)
     }
 
-    fn hold_to_gates(&self, evidence: &Evidence) -> Result<(), Trouble> {
+    fn hold_to_gates(&self, evidence: &Evidence) -> Result<(), Interruption> {
         let plan = &self.shared.tools.plan;
         let required =
             |gate: &&crate::id::GateId| plan.gate(gate).is_some_and(|gate| gate.required);
@@ -410,7 +417,7 @@ impl Attempt<'_> {
             .filter(required)
             .cloned()
             .collect();
-        let Standing::Held(gates) = standing(&evidence.gates, &required) else {
+        let ProofStanding::Held(gates) = standing(&evidence.gates, &required) else {
             return Ok(());
         };
         let failed = |outcome: &&GateOutcome| outcome.verdict != GateVerdict::Skipped;
@@ -425,7 +432,7 @@ impl Attempt<'_> {
         let held = || all().filter(|outcome| !any_failed || failed(outcome));
         let said: Vec<String> = held().map(judging::in_words).collect();
         let advice = held().find_map(GateOutcome::advice);
-        Err(Trouble::Failed(Failure {
+        Err(Interruption::Failed(Failure {
             advice,
             ..Failure::new(Class::Gate, said.join("; "))
         }))
@@ -434,7 +441,7 @@ impl Attempt<'_> {
 
 /// A place on the attempt's base: the run's base with the results it is built on, or the
 /// integration tip where those do not fit together.
-fn fresh_place(shared: &Shared, errand: &Errand) -> Result<Place, GitError> {
+fn fresh_place(shared: &RunShared, errand: &Assignment) -> Result<Workplace, GitError> {
     let tools = &shared.tools;
     let results: Vec<CommitId> = errand
         .onto
@@ -454,7 +461,7 @@ fn fresh_place(shared: &Shared, errand: &Errand) -> Result<Place, GitError> {
         }
         Ok(base)
     })?;
-    Place::open(tools, base, &tools.plan.keep).map(|(place, _)| place)
+    Workplace::open(tools, base, &tools.plan.keep).map(|(place, _)| place)
 }
 
 #[cfg(test)]

@@ -4,10 +4,10 @@
 //! anchor.
 
 use super::attempt::{PATH_SHOWN, PATHS_SHOWN};
-use super::errand::Errand;
-use super::{Shared, instructions};
+use super::errand::Assignment;
+use super::{RunShared, instructions};
 use crate::fact::{Class, Failure};
-use crate::git::{GitError, Message, Slot, Terms};
+use crate::git::{CommitMessage, GitError, Slot, Terms};
 use crate::id::{RepoPath, Tip};
 use crate::plan::Task;
 use crate::scope::{Touched, Violation};
@@ -23,8 +23,8 @@ pub(super) struct ReadBack {
 
 /// Reads a slot back; `None` if nothing was changed.
 pub(super) fn read_back(
-    shared: &Shared,
-    errand: &Errand,
+    shared: &RunShared,
+    errand: &Assignment,
     slot: &Slot,
     base: &Tip,
 ) -> Result<Option<ReadBack>, GitError> {
@@ -83,9 +83,9 @@ fn out_of_scope(violations: &[Violation]) -> Failure {
 }
 
 /// The message of a task's commit. Words of the plan that hold a secret are left out of it.
-pub(super) fn message(shared: &Shared, task: &Task, attempt: u32) -> Message {
+pub(super) fn message(shared: &RunShared, task: &Task, attempt: u32) -> CommitMessage {
     let (tools, began) = (&shared.tools, &shared.tools.began);
-    let message = Message::of_task(
+    let message = CommitMessage::of_task(
         &began.run,
         &began.trigger,
         task,

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
-use super::Shared;
+use super::RunShared;
 use super::thread::blocking;
 use crate::exec::environment::{Caller, child_env};
 use crate::exec::{Shepherd, copyable};
@@ -31,7 +31,7 @@ pub(super) struct Copies(OnceCell<BTreeSet<PathBuf>>);
 
 impl Copies {
     /// Settles it, if that was not done before.
-    pub(super) async fn settle(shared: &Arc<Shared>) {
+    pub(super) async fn settle(shared: &Arc<RunShared>) {
         shared.copies.0.get_or_init(|| found(shared)).await;
     }
 
@@ -41,7 +41,7 @@ impl Copies {
     }
 }
 
-async fn found(shared: &Arc<Shared>) -> BTreeSet<PathBuf> {
+async fn found(shared: &Arc<RunShared>) -> BTreeSet<PathBuf> {
     let tools = &shared.tools;
     if tools.level != RoomLevel::Sealed {
         return BTreeSet::new();

@@ -7,7 +7,7 @@ use crate::plan::Task;
 
 /// One attempt's orders.
 #[derive(Debug, Clone)]
-pub(super) struct Errand {
+pub(super) struct Assignment {
     pub(super) task: Task,
     pub(super) attempt: u32,
     pub(super) retry_count: u32,
@@ -30,7 +30,7 @@ pub(super) struct Foundation {
     pub(super) paths: Vec<RepoPath>,
 }
 
-impl Errand {
+impl Assignment {
     /// The errand that an [`Order::Start`] means; `None` for other orders.
     pub(super) fn of(order: &Order, engine: &Engine) -> Option<Self> {
         let Order::Start {

@@ -6,15 +6,15 @@
 
 use std::sync::Arc;
 
-use super::attempt::Trouble;
-use super::errand::Errand;
-use super::place::Place;
-use super::thread::{Limits, on_files};
-use super::{Shared, Tools};
+use super::attempt::Interruption;
+use super::errand::Assignment;
+use super::place::Workplace;
+use super::thread::{WorkLimits, on_files};
+use super::{RunShared, Tools};
 use crate::git::Overlay;
 use crate::id::{CommitId, RepoPath};
 use crate::plan::{Event, Task, Work};
-use crate::scope::{Scope, is_instruction};
+use crate::scope::{WriteRights, is_instruction};
 
 /// The commit whose word counts, for an agent and for a gate: where the plan came from, and for a
 /// person at a command line the run's base.
@@ -33,8 +33,8 @@ fn is_wanted(tools: &Tools, task: &Task, path: &RepoPath) -> bool {
 }
 
 /// What a task may write.
-pub(super) fn scope<'a>(tools: &'a Tools, task: &'a Task) -> Scope<'a> {
-    Scope {
+pub(super) fn scope<'a>(tools: &'a Tools, task: &'a Task) -> WriteRights<'a> {
+    WriteRights {
         write_set: &task.write_set,
         protect: &tools.plan.protect,
         plan_path: &tools.began.plan.path,
@@ -45,11 +45,11 @@ pub(super) fn scope<'a>(tools: &'a Tools, task: &'a Task) -> Scope<'a> {
 /// Lays out what the agent of an attempt is to be instructed by; `None` where that is there
 /// already, or there is no agent.
 pub(super) async fn lay_over(
-    shared: &Arc<Shared>,
-    errand: &Errand,
-    place: &Place,
-    limits: Limits<'_>,
-) -> Result<Option<Overlay>, Trouble> {
+    shared: &Arc<RunShared>,
+    errand: &Assignment,
+    place: &Workplace,
+    limits: WorkLimits<'_>,
+) -> Result<Option<Overlay>, Interruption> {
     if matches!(errand.task.work, Work::Run(_)) {
         return Ok(None);
     }
@@ -66,12 +66,12 @@ pub(super) async fn lay_over(
 
 /// Puts back what the attempt's base has, where the agent left alone what was laid out.
 pub(super) async fn take_off(
-    shared: &Arc<Shared>,
-    errand: &Errand,
-    place: &Place,
+    shared: &Arc<RunShared>,
+    errand: &Assignment,
+    place: &Workplace,
     overlay: Option<Overlay>,
-    limits: Limits<'_>,
-) -> Result<(), Trouble> {
+    limits: WorkLimits<'_>,
+) -> Result<(), Interruption> {
     let Some(overlay) = overlay else {
         return Ok(());
     };

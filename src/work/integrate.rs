@@ -4,26 +4,26 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::Shared;
-use super::attempt::Trouble;
+use super::RunShared;
+use super::attempt::Interruption;
 use super::change::message;
-use super::thread::{Limits, on_files};
+use super::thread::{WorkLimits, on_files};
 use crate::engine::Engine;
 use crate::fact::{self, Change, Fact, Failure};
-use crate::git::{GitError, Landed};
+use crate::git::{GitError, MergeOutcome};
 use crate::id::{RepoPath, TaskId, Tip};
 use crate::plan::Task;
 
 /// A change that is to land.
 #[derive(Debug, Clone)]
-pub(super) struct Landing {
+pub(super) struct PendingLanding {
     task: Task,
     attempt: u32,
     change: Change,
     tip: Tip,
 }
 
-impl Landing {
+impl PendingLanding {
     pub(super) fn of(task: &TaskId, engine: &Engine) -> Option<Self> {
         let status = engine.task(task)?;
         let planned = engine.plan().task(task)?;
@@ -37,7 +37,7 @@ impl Landing {
 
     /// Puts the change onto `tip`; what comes of it is kept, and on the disk, before anybody hears
     /// of it.
-    fn put_onto(&self, shared: &Shared, tip: &Tip) -> Result<Put, GitError> {
+    fn put_onto(&self, shared: &RunShared, tip: &Tip) -> Result<Put, GitError> {
         let tools = &shared.tools;
         tools.anchor.steadily(|| {
             let put = self.merge_onto(shared, tip)?;
@@ -48,7 +48,7 @@ impl Landing {
         })
     }
 
-    fn merge_onto(&self, shared: &Shared, tip: &Tip) -> Result<Put, GitError> {
+    fn merge_onto(&self, shared: &RunShared, tip: &Tip) -> Result<Put, GitError> {
         let tools = &shared.tools;
         if tools.repo.parents(&self.change.tip.commit)?.first() == Some(&tip.commit) {
             return Ok(Put::Clean(self.change.tip.clone()));
@@ -59,9 +59,9 @@ impl Landing {
                 .repo
                 .land(tip, &self.change.tip, &message, tools.clock.now())?
             {
-                Landed::Clean(new) => Put::Clean(new),
-                Landed::Empty => Put::Clean(tip.clone()),
-                Landed::Conflict(paths) => Put::Clash(paths),
+                MergeOutcome::Clean(new) => Put::Clean(new),
+                MergeOutcome::Empty => Put::Clean(tip.clone()),
+                MergeOutcome::Conflict(paths) => Put::Clash(paths),
             },
         )
     }
@@ -73,11 +73,11 @@ enum Put {
 }
 
 /// Lands a change, and reports it.
-pub(super) async fn land(shared: Arc<Shared>, landing: Landing, stop: CancellationToken) {
+pub(super) async fn land(shared: Arc<RunShared>, landing: PendingLanding, stop: CancellationToken) {
     let facts = shared.facts.clone();
     let (task, attempt) = (landing.task.id.clone(), landing.attempt);
     let put = on_files(
-        Limits {
+        WorkLimits {
             stop: &stop,
             timeout: None,
         },
@@ -87,7 +87,7 @@ pub(super) async fn land(shared: Arc<Shared>, landing: Landing, stop: Cancellati
             move || landing.put_onto(&shared, &landing.tip)
         },
     );
-    let fact = match put.await.map_err(Trouble::from) {
+    let fact = match put.await.map_err(Interruption::from) {
         Ok(Put::Clean(tip)) => Fact::Landed { task, attempt, tip },
         Ok(Put::Clash(paths)) => Fact::Clashed {
             task,
@@ -95,8 +95,8 @@ pub(super) async fn land(shared: Arc<Shared>, landing: Landing, stop: Cancellati
             paths,
             trouble: None,
         },
-        Err(Trouble::Interrupted) => return,
-        Err(Trouble::Failed(failure)) => {
+        Err(Interruption::Interrupted) => return,
+        Err(Interruption::Failed(failure)) => {
             let trouble = Some(scrubbed(&shared, failure));
             Fact::Clashed {
                 task,
@@ -109,7 +109,7 @@ pub(super) async fn land(shared: Arc<Shared>, landing: Landing, stop: Cancellati
     let _ = facts.send(fact);
 }
 
-fn scrubbed(shared: &Shared, failure: Failure) -> Failure {
+fn scrubbed(shared: &RunShared, failure: Failure) -> Failure {
     failure.scrubbed(&|text| shared.tools.scrubber.scrub(text))
 }
 
@@ -118,7 +118,7 @@ fn scrubbed(shared: &Shared, failure: Failure) -> Failure {
 pub(super) struct Rebuild {
     base: Option<Tip>,
     /// Each with the tasks whose changes are in its own.
-    stay: Vec<(Landing, Vec<TaskId>)>,
+    stay: Vec<(PendingLanding, Vec<TaskId>)>,
 }
 
 impl Rebuild {
@@ -131,7 +131,7 @@ impl Rebuild {
             stay: stay
                 .filter_map(|(task, _)| {
                     Some((
-                        Landing::of(task, engine)?,
+                        PendingLanding::of(task, engine)?,
                         engine.built_on(task).cloned().collect(),
                     ))
                 })
@@ -142,7 +142,7 @@ impl Rebuild {
 
 impl Rebuild {
     /// The landings that stand, and the tasks that do not merge any more.
-    fn build(self, shared: &Shared) -> Result<(Vec<fact::Landing>, Vec<TaskId>), GitError> {
+    fn build(self, shared: &RunShared) -> Result<(Vec<fact::Landing>, Vec<TaskId>), GitError> {
         let (mut landings, mut clashed) = (Vec::new(), Vec::new());
         let Some(mut tip) = self.base else {
             return Ok((landings, clashed));
@@ -170,10 +170,10 @@ impl Rebuild {
 
 /// Builds the integration tip anew, and reports it. What does not merge without the ones taken out
 /// is left out too.
-pub(super) async fn rebuild(shared: Arc<Shared>, rebuild: Rebuild, stop: CancellationToken) {
+pub(super) async fn rebuild(shared: Arc<RunShared>, rebuild: Rebuild, stop: CancellationToken) {
     let facts = shared.facts.clone();
     let built = on_files(
-        Limits {
+        WorkLimits {
             stop: &stop,
             timeout: None,
         },
@@ -183,14 +183,14 @@ pub(super) async fn rebuild(shared: Arc<Shared>, rebuild: Rebuild, stop: Cancell
             move || rebuild.build(&shared)
         },
     );
-    let fact = match built.await.map_err(Trouble::from) {
+    let fact = match built.await.map_err(Interruption::from) {
         Ok((landings, clashed)) => Fact::Rebuilt {
             landings,
             clashed,
             trouble: None,
         },
-        Err(Trouble::Interrupted) => return,
-        Err(Trouble::Failed(failure)) => {
+        Err(Interruption::Interrupted) => return,
+        Err(Interruption::Failed(failure)) => {
             let trouble = Some(scrubbed(&shared, failure));
             Fact::Rebuilt {
                 landings: Vec::new(),

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use super::attempt::Trouble;
-use super::lanes::{AfterFailure, Lane, On, Ran, Round};
-use super::place::Place;
-use super::thread::{Limits, blocking, on_files};
+use super::attempt::Interruption;
+use super::lanes::{AfterFailure, Lane, LaneResult, On, Round};
+use super::place::Workplace;
+use super::thread::{WorkLimits, blocking, on_files};
 use super::trial::{Logs, OnTrial, judge_one};
-use super::{Shared, Tools};
+use super::{RunShared, Tools};
 use crate::engine::Engine;
 use crate::fact::{Fact, Failure, GateOutcome, GateVerdict};
 use crate::gate::baseline;
@@ -54,13 +54,13 @@ pub(super) fn tip_of(prefix: u32, engine: &Engine) -> Option<Tip> {
 
 /// The gates of a task, on its change.
 pub(super) async fn judge_task(
-    shared: &Arc<Shared>,
+    shared: &Arc<RunShared>,
     task: &Task,
     attempt: u32,
-    place: &Place,
+    place: &Workplace,
     (tip, laid_out): (&Tip, Option<LaidOut>),
     stop: &CancellationToken,
-) -> Result<Vec<GateOutcome>, Trouble> {
+) -> Result<Vec<GateOutcome>, Interruption> {
     let gates: Vec<&Gate> = task
         .gates
         .iter()
@@ -91,7 +91,7 @@ pub(super) async fn judge_task(
 
 /// Whether gates failed while objects were gone that they may have asked git for. That happens once
 /// at most: a `git prune` that begins later sees that they are held.
-async fn is_spoilt(shared: &Arc<Shared>, outcomes: &[GateOutcome], before: u64) -> bool {
+async fn is_spoilt(shared: &Arc<RunShared>, outcomes: &[GateOutcome], before: u64) -> bool {
     if outcomes.iter().all(|outcome| outcome.counts_as_passed) {
         return false;
     }
@@ -101,7 +101,7 @@ async fn is_spoilt(shared: &Arc<Shared>, outcomes: &[GateOutcome], before: u64) 
 
 /// The plan's required gates, on the result or a part of it; reported as a fact.
 pub(super) async fn judge_result(
-    shared: Arc<Shared>,
+    shared: Arc<RunShared>,
     prefix: u32,
     tip: Tip,
     stop: CancellationToken,
@@ -123,7 +123,7 @@ pub(super) async fn judge_result(
 
 /// The plan's required gates, on the run's base, before its first prompt; reported as a fact. What
 /// they say is remembered for the comparison of later verdicts.
-pub(super) async fn preflight(shared: Arc<Shared>, stop: CancellationToken) {
+pub(super) async fn preflight(shared: Arc<RunShared>, stop: CancellationToken) {
     let required: Vec<&Gate> = shared
         .tools
         .plan
@@ -137,17 +137,17 @@ pub(super) async fn preflight(shared: Arc<Shared>, stop: CancellationToken) {
         ..round(&shared, &required, On::Result, &stop)
     };
     let shared = &shared;
-    let run = |gate, lane, stop| -> BoxFuture<'_, Result<Ran, Trouble>> {
+    let run = |gate, lane, stop| -> BoxFuture<'_, Result<LaneResult, Interruption>> {
         Box::pin(async move {
             let outcome = on_base(shared, gate, &stop).await;
             drop(lane);
-            outcome.map(Ran::to)
+            outcome.map(LaneResult::to)
         })
     };
     let (gates, trouble) = match round.run(&run).await {
         Ok(outcomes) => (outcomes, None),
-        Err(Trouble::Interrupted) => return,
-        Err(Trouble::Failed(failure)) => (
+        Err(Interruption::Interrupted) => return,
+        Err(Interruption::Failed(failure)) => (
             Vec::new(),
             Some(failure.scrubbed(&|text| shared.tools.scrubber.scrub(text))),
         ),
@@ -190,7 +190,7 @@ pub async fn judge_commit(
 ) -> Result<Vec<GateOutcome>, Unjudged> {
     // Nobody listens: there is no run that facts could be about.
     let (facts, _) = tokio::sync::mpsc::unbounded_channel();
-    let shared = Shared::new(tools, facts);
+    let shared = RunShared::new(tools, facts);
     let outcomes = judge_required(&Arc::new(shared), &tip, &stop).await?;
     if stop.is_cancelled() {
         Err(Unjudged::Interrupted)
@@ -200,7 +200,7 @@ pub async fn judge_commit(
 }
 
 async fn judge_required(
-    shared: &Arc<Shared>,
+    shared: &Arc<RunShared>,
     tip: &Tip,
     stop: &CancellationToken,
 ) -> Result<Vec<GateOutcome>, Unjudged> {
@@ -251,38 +251,38 @@ async fn judge_required(
         judged
     };
     judged.await.map_err(|trouble| match trouble {
-        Trouble::Failed(failure) => {
+        Interruption::Failed(failure) => {
             Unjudged::Failed(failure.scrubbed(&|text| shared.tools.scrubber.scrub(text)))
         }
-        Trouble::Interrupted => Unjudged::Interrupted,
+        Interruption::Interrupted => Unjudged::Interrupted,
     })
 }
 
 /// A slot with that commit in it.
 async fn place_at(
-    shared: &Arc<Shared>,
+    shared: &Arc<RunShared>,
     commit: OnTrial<'_>,
     stop: &CancellationToken,
-) -> Result<(Place, LaidOut), Trouble> {
+) -> Result<(Workplace, LaidOut), Interruption> {
     let (shared, base, keep) = (Arc::clone(shared), commit.tip.clone(), commit.keep.to_vec());
-    let limits = Limits {
+    let limits = WorkLimits {
         stop,
         timeout: None,
     };
     Ok(on_files(limits, "laying out its files", move || {
-        Place::open(&shared.tools, base, &keep)
+        Workplace::open(&shared.tools, base, &keep)
     })
     .await?)
 }
 
-async fn discard(shared: &Arc<Shared>, place: Place, stop: &CancellationToken) {
+async fn discard(shared: &Arc<RunShared>, place: Workplace, stop: &CancellationToken) {
     let (shared, stop) = (Arc::clone(shared), stop.clone());
     blocking(move || place.clean(&shared.tools, &stop)).await;
 }
 
 /// A round of gates as the run wants it.
 fn round<'a>(
-    shared: &'a Arc<Shared>,
+    shared: &'a Arc<RunShared>,
     gates: &'a [&'a Gate],
     on: On,
     stop: &'a CancellationToken,
@@ -304,14 +304,14 @@ fn round<'a>(
 }
 
 async fn judge_all(
-    shared: &Arc<Shared>,
+    shared: &Arc<RunShared>,
     gates: &[&Gate],
     on: On,
-    place: &Place,
+    place: &Workplace,
     (commit, laid_out): (OnTrial<'_>, Option<LaidOut>),
     logs: &Logs,
     stop: &CancellationToken,
-) -> Result<Vec<GateOutcome>, Trouble> {
+) -> Result<Vec<GateOutcome>, Interruption> {
     // Gates may need what is kept there, and must not share it. Whether they find it is not for
     // free workers to decide.
     let turns = on == On::Task && place.holds_kept(&shared.tools.plan.keep);
@@ -321,7 +321,7 @@ async fn judge_all(
     };
     // For the first gate in the slot of the work.
     let laid_out = &Mutex::new(laid_out);
-    let run = |gate, lane, stop| -> BoxFuture<'_, Result<Ran, Trouble>> {
+    let run = |gate, lane, stop| -> BoxFuture<'_, Result<LaneResult, Interruption>> {
         Box::pin(async move {
             match lane {
                 Lane::Own => {
@@ -331,7 +331,7 @@ async fn judge_all(
                         .take();
                     judge_and_compare(shared, gate, place, (commit, laid_out), logs, &stop)
                         .await
-                        .map(Ran::to)
+                        .map(LaneResult::to)
                 }
                 Lane::Beside(_worker) => judge_beside(shared, gate, commit, logs, &stop).await,
             }
@@ -342,31 +342,31 @@ async fn judge_all(
 
 /// Judges in a slot of the gate's own.
 async fn judge_beside(
-    shared: &Arc<Shared>,
+    shared: &Arc<RunShared>,
     gate: &Gate,
     commit: OnTrial<'_>,
     logs: &Logs,
     stop: &CancellationToken,
-) -> Result<Ran, Trouble> {
+) -> Result<LaneResult, Interruption> {
     let (place, laid_out) = match place_at(shared, commit, stop).await {
         Ok(opened) => opened,
-        Err(Trouble::Interrupted) => return Err(Trouble::Interrupted),
-        Err(Trouble::Failed(_)) => return Ok(Ran::NoSlot),
+        Err(Interruption::Interrupted) => return Err(Interruption::Interrupted),
+        Err(Interruption::Failed(_)) => return Ok(LaneResult::NoSlot),
     };
     let judged =
         judge_and_compare(shared, gate, &place, (commit, Some(laid_out)), logs, stop).await;
     give_back(shared, place, judged.as_ref().err(), stop).await;
-    judged.map(Ran::to)
+    judged.map(LaneResult::to)
 }
 
 /// Gives a slot back, unless somebody may still be at work in it.
 async fn give_back(
-    shared: &Arc<Shared>,
-    place: Place,
-    trouble: Option<&Trouble>,
+    shared: &Arc<RunShared>,
+    place: Workplace,
+    trouble: Option<&Interruption>,
     stop: &CancellationToken,
 ) {
-    if trouble.is_some_and(Trouble::is_outlived) {
+    if trouble.is_some_and(Interruption::is_outlived) {
         place.condemn();
     } else {
         discard(shared, place, stop).await;
@@ -376,13 +376,13 @@ async fn give_back(
 /// Runs a gate, and compares what it says with what it says of the base, where that is known or
 /// wanted.
 async fn judge_and_compare(
-    shared: &Arc<Shared>,
+    shared: &Arc<RunShared>,
     gate: &Gate,
-    place: &Place,
+    place: &Workplace,
     (commit, laid_out): (OnTrial<'_>, Option<LaidOut>),
     logs: &Logs,
     stop: &CancellationToken,
-) -> Result<GateOutcome, Trouble> {
+) -> Result<GateOutcome, Interruption> {
     let outcome = judge_one(shared, gate, place, (commit, laid_out), logs, stop).await?;
     let is_known = || shared.base_outcomes.of(&gate.id).said.get().is_some();
     let may_be_old = outcome.verdict == GateVerdict::Failed && gate.report.is_some();
@@ -399,7 +399,7 @@ async fn judge_and_compare(
     }
     match compare(shared, gate, outcome.clone(), stop).await {
         // It was ended before it was known whether the base fails, too: nothing is forgiven.
-        Err(Trouble::Interrupted) => Ok(outcome),
+        Err(Interruption::Interrupted) => Ok(outcome),
         compared => compared,
     }
 }
@@ -407,11 +407,11 @@ async fn judge_and_compare(
 /// Takes away what gates left, for whoever goes on there: HEAD is the base again, and the work is
 /// as they judged it.
 pub(super) async fn restore(
-    shared: &Arc<Shared>,
-    place: &Place,
+    shared: &Arc<RunShared>,
+    place: &Workplace,
     tree: &TreeId,
-    limits: Limits<'_>,
-) -> Result<(), Trouble> {
+    limits: WorkLimits<'_>,
+) -> Result<(), Interruption> {
     let (shared, place, tree) = (Arc::clone(shared), place.clone(), tree.clone());
     let put_back = move || {
         let Tools { anchor, plan, .. } = &shared.tools;
@@ -428,11 +428,11 @@ pub(super) async fn restore(
 
 /// Holds an outcome against what the same gate says of the run's base.
 async fn compare(
-    shared: &Arc<Shared>,
+    shared: &Arc<RunShared>,
     gate: &Gate,
     outcome: GateOutcome,
     stop: &CancellationToken,
-) -> Result<GateOutcome, Trouble> {
+) -> Result<GateOutcome, Interruption> {
     let on_base = on_base(shared, gate, stop).await?;
     Ok(baseline::compare(
         outcome,
@@ -443,14 +443,14 @@ async fn compare(
 
 /// What a gate says of the run's base; it is asked once.
 async fn on_base(
-    shared: &Arc<Shared>,
+    shared: &Arc<RunShared>,
     gate: &Gate,
     stop: &CancellationToken,
-) -> Result<GateOutcome, Trouble> {
+) -> Result<GateOutcome, Interruption> {
     let on_base = shared.base_outcomes.of(&gate.id);
     let _asking = tokio::select! {
         asking = on_base.asking.lock() => asking,
-        () = stop.cancelled() => return Err(Trouble::Interrupted),
+        () = stop.cancelled() => return Err(Interruption::Interrupted),
     };
     if let Some(said) = on_base.said.get() {
         return Ok(said.clone());
@@ -467,7 +467,7 @@ async fn on_base(
     give_back(shared, place, outcome.as_ref().err(), stop).await;
     let outcome = outcome?;
     if stop.is_cancelled() {
-        return Err(Trouble::Interrupted);
+        return Err(Interruption::Interrupted);
     }
     Ok(on_base.said.get_or_init(|| outcome).clone())
 }

@@ -14,8 +14,8 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::attempt::Trouble;
-use crate::fact::{GateOutcome, GateVerdict, Origin};
+use super::attempt::Interruption;
+use crate::fact::{GateOutcome, GateVerdict, ProofOrigin};
 use crate::gate::judge::skipped;
 use crate::id::{GateId, Sha256};
 use crate::plan::Gate;
@@ -49,7 +49,7 @@ pub struct Pace {
     pub durations: HashMap<GateId, u64>,
     /// The proofs of clean passes, by the key of what each depends on; `None` = no verdict is
     /// reused from here, nor later.
-    pub reusable: Option<HashMap<Sha256, Origin>>,
+    pub reusable: Option<HashMap<Sha256, ProofOrigin>>,
 }
 
 /// The workers of a run. A task has one while it is under way; its gates have more as far as they
@@ -146,14 +146,14 @@ pub(super) enum Lane {
 }
 
 /// What came of a gate in its lane.
-pub(super) enum Ran {
+pub(super) enum LaneResult {
     /// It has an outcome.
     To(Box<GateOutcome>),
     /// There was no slot for it. It waits for that of the work.
     NoSlot,
 }
 
-impl Ran {
+impl LaneResult {
     pub(super) fn to(outcome: GateOutcome) -> Self {
         Self::To(Box::new(outcome))
     }
@@ -181,9 +181,14 @@ impl<'a> Round<'a> {
     pub(super) async fn run(
         &self,
         run: &(
-             dyn Fn(&'a Gate, Lane, CancellationToken) -> BoxFuture<'a, Result<Ran, Trouble>> + Sync
+             dyn Fn(
+            &'a Gate,
+            Lane,
+            CancellationToken,
+        ) -> BoxFuture<'a, Result<LaneResult, Interruption>>
+                 + Sync
          ),
-    ) -> Result<Vec<GateOutcome>, Trouble> {
+    ) -> Result<Vec<GateOutcome>, Interruption> {
         let end = self.stop.child_token();
         let mut waiting = self.durations.cheap_first(self.gates);
         let mut outcomes: Vec<Option<GateOutcome>> = vec![None; self.gates.len()];
@@ -218,7 +223,7 @@ impl<'a> Round<'a> {
             own_is_free |= was_own;
             alone = false;
             match ran {
-                Ok(Ran::To(outcome)) => {
+                Ok(LaneResult::To(outcome)) => {
                     self.durations.note(&outcome);
                     let stops = outcome.required
                         && !outcome.counts_as_passed
@@ -229,17 +234,17 @@ impl<'a> Round<'a> {
                     }
                     outcomes[index] = Some(*outcome);
                 }
-                Ok(Ran::NoSlot) => {
+                Ok(LaneResult::NoSlot) => {
                     turns = true;
                     waiting.push_front(index);
                 }
                 // Told as one that did not run: the failure says why.
-                Err(Trouble::Interrupted) if failed.is_some() => {}
+                Err(Interruption::Interrupted) if failed.is_some() => {}
                 Err(new) => {
                     end.cancel();
                     trouble = Some(
                         trouble
-                            .filter(|old: &Trouble| old.goes_before(&new))
+                            .filter(|old: &Interruption| old.goes_before(&new))
                             .unwrap_or(new),
                     );
                 }

@@ -44,7 +44,7 @@ use crate::gateway::Gateway;
 use crate::git::{Anchor, Pool, Repo};
 use crate::history::History;
 use crate::id::{TaskId, TreeId};
-use crate::model::Facts;
+use crate::model::ModelFacts;
 use crate::plan::{Plan, RoomLevel};
 use crate::store::RunDir;
 use crate::text::Scrubber;
@@ -52,7 +52,7 @@ use crate::text::Scrubber;
 pub use branches::Branches;
 use copies::Copies;
 pub use copies::can_be_copied;
-use errand::Errand;
+use errand::Assignment;
 use judging::BaseOutcomes;
 pub use judging::{Unjudged, judge_commit};
 pub use lanes::{AfterFailure, Pace};
@@ -87,7 +87,7 @@ pub struct Tools {
     /// Takes secrets out of text.
     pub scrubber: Scrubber,
     /// What an earlier run made of tasks; its objects are in the repository.
-    pub kept: HashMap<TaskId, Kept>,
+    pub kept: HashMap<TaskId, EarlierChange>,
     /// How gates are run.
     pub pace: Pace,
     /// The time.
@@ -97,7 +97,7 @@ pub struct Tools {
 /// What an earlier run made of a task. It is held to the write set and the gates as if it had been
 /// made now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
+pub struct EarlierChange {
     /// What it was built on; on another tree it is worth nothing.
     pub onto: TreeId,
     /// What came of it.
@@ -112,14 +112,14 @@ pub struct AgentTools {
     /// The way to the model.
     pub gateway: Gateway,
     /// What is known of the model.
-    pub facts: Facts,
+    pub facts: ModelFacts,
     /// The level of the rooms on this machine.
     pub room: RoomLevel,
 }
 
 /// What the pieces of work share while a run goes on.
 #[derive(Debug)]
-struct Shared {
+struct RunShared {
     tools: Tools,
     facts: UnboundedSender<Fact>,
     /// Slots and sessions that wait for their task's next attempt.
@@ -136,7 +136,7 @@ struct Shared {
     durations: Durations,
 }
 
-impl Shared {
+impl RunShared {
     fn new(tools: Tools, facts: UnboundedSender<Fact>) -> Self {
         let workers = Workers::new(tools.pace.workers);
         let durations = Durations::known(tools.pace.durations.clone());
@@ -165,7 +165,7 @@ pub trait Listener {
 
 /// Real hands.
 pub struct Workshop<L> {
-    shared: Arc<Shared>,
+    shared: Arc<RunShared>,
     history: History,
     listener: L,
     /// How to end the attempt that each task is in.
@@ -181,7 +181,7 @@ impl<L: Listener> Workshop<L> {
     #[must_use]
     pub fn new(tools: Tools, facts: UnboundedSender<Fact>, history: History, listener: L) -> Self {
         let branches = Branches::new(tools.repo.clone(), tools.clock, tools.began.clone());
-        let shared = Shared::new(tools, facts);
+        let shared = RunShared::new(tools, facts);
         Self {
             shared: Arc::new(shared),
             history,
@@ -223,7 +223,7 @@ impl<L: Listener> Workshop<L> {
     }
 
     fn start(&mut self, order: &Order, engine: &Engine) {
-        let Some(errand) = Errand::of(order, engine) else {
+        let Some(errand) = Assignment::of(order, engine) else {
             return;
         };
         let stop = self.stop.child_token();
@@ -248,7 +248,7 @@ impl<L: Listener> Hands for Workshop<L> {
                 }
             }
             Order::Land { task, .. } => {
-                if let Some(landing) = integrate::Landing::of(task, engine) {
+                if let Some(landing) = integrate::PendingLanding::of(task, engine) {
                     let stop = self.stop.child_token();
                     self.under_way
                         .spawn(integrate::land(Arc::clone(&self.shared), landing, stop));

@@ -28,7 +28,7 @@ const IDENTITY: &str = "[user]\n\tname = omk task\n\temail = task@omk.invalid\n"
 
 /// A place to work in.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct Workplace {
     pub(super) slot: Arc<Slot>,
     /// Private directories of the task: `home`, `tmp`, and what an agent keeps between attempts.
     pub(super) private: PathBuf,
@@ -59,11 +59,11 @@ fn is_usual(path: &Path) -> bool {
 /// A place that waits for its task's next attempt, with the agent's session.
 #[derive(Debug)]
 pub(super) struct Parked {
-    pub(super) place: Place,
+    pub(super) place: Workplace,
     pub(super) session: Option<String>,
 }
 
-impl Place {
+impl Workplace {
     /// A slot that nobody else holds, with that base in it, and empty private directories. Blocks.
     pub(super) fn open(
         tools: &Tools,
@@ -120,7 +120,7 @@ impl Place {
         identify(&home)
     }
 
-    /// Where a gate's room keeps what will be thrown away, once [`Place::fresh_for_gate`] has made
+    /// Where a gate's room keeps what will be thrown away, once [`Workplace::fresh_for_gate`] has made
     /// it.
     pub(super) fn gate_scratch(&self) -> PathBuf {
         self.private.join(GATE).join(SCRATCH)
@@ -136,7 +136,7 @@ impl Place {
         Ok(scratch)
     }
 
-    /// HOME and TMPDIR of gates, once [`Place::fresh_for_gate`] has made them.
+    /// HOME and TMPDIR of gates, once [`Workplace::fresh_for_gate`] has made them.
     pub(super) fn gate_dirs(&self) -> (PathBuf, PathBuf) {
         let gate = self.private.join(GATE);
         (gate.join("home"), gate.join("tmp"))

@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::attempt::Trouble;
-use super::thread::{Limits, on_files};
+use super::attempt::Interruption;
+use super::thread::{WorkLimits, on_files};
 use super::trial::{BASE, OnTrial};
-use super::{Shared, instructions};
+use super::{RunShared, instructions};
 use crate::exec::umask;
 use crate::fact::{GateOutcome, GateVerdict, Reuse};
 use crate::gate::premises::Premises;
@@ -28,12 +28,12 @@ const PASSING: [&str; 3] = ["HOME", "TMPDIR", BASE];
 /// What a verdict of the gate depends on; `None` if it is not to be reused. The fingerprint is
 /// still to come.
 pub(super) async fn premises(
-    shared: &Arc<Shared>,
+    shared: &Arc<RunShared>,
     gate: &Gate,
     commit: OnTrial<'_>,
     env: &BTreeMap<OsString, OsString>,
     stop: &CancellationToken,
-) -> Result<Option<Premises>, Trouble> {
+) -> Result<Option<Premises>, Interruption> {
     let tools = &shared.tools;
     if gate.inputs.is_none() || tools.pace.reusable.is_none() || tools.level != RoomLevel::Sealed {
         return Ok(None);
@@ -41,7 +41,7 @@ pub(super) async fn premises(
     let (tree, base) = (commit.tip.tree.clone(), commit.base.clone());
     let (looked, gate_read) = (Arc::clone(shared), gate.clone());
     let digests = on_files(
-        Limits {
+        WorkLimits {
             stop,
             timeout: None,
         },

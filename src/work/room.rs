@@ -12,15 +12,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::attempt::Trouble;
+use super::attempt::Interruption;
 use super::caches::Seed;
 use super::private;
 use super::settings;
 use super::stand_in::StandIn;
-use super::{Shared, Tools};
+use super::{RunShared, Tools};
 use crate::exec::egress::{self, Proxy};
 use crate::exec::environment::{Caller, ChildEnv};
-use crate::exec::{Reach, Sandbox};
+use crate::exec::{NetworkReach, Sandbox};
 use crate::fact::Class;
 use crate::gateway::{Pass, Tunnel};
 use crate::plain_file;
@@ -66,7 +66,7 @@ impl Furnishing {
 /// `scratch` is a directory of its own. A cache that it cannot have as a copy becomes one of its
 /// own, with a variable that leads there.
 pub(super) fn room(
-    shared: &Shared,
+    shared: &RunShared,
     env: &mut ChildEnv,
     mut writable: Vec<PathBuf>,
     scratch: PathBuf,
@@ -155,7 +155,7 @@ pub(super) fn room(
 
 /// What rooms show of what a child's environment points at.
 #[derive(Debug)]
-struct View {
+struct RoomView {
     programs: Vec<PathBuf>,
     /// What the plan or the caller names to be read.
     named: Vec<PathBuf>,
@@ -170,7 +170,7 @@ struct View {
 /// The views of a run, by the environments that they are for: looking for one follows hundreds of
 /// links.
 #[derive(Debug, Default)]
-pub(super) struct Views(Mutex<HashMap<PointedAt, Arc<View>>>);
+pub(super) struct Views(Mutex<HashMap<PointedAt, Arc<RoomView>>>);
 
 /// What an environment points at.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -182,7 +182,7 @@ struct PointedAt {
 }
 
 impl Views {
-    fn of(&self, shared: &Shared, env: &mut ChildEnv) -> Arc<View> {
+    fn of(&self, shared: &RunShared, env: &mut ChildEnv) -> Arc<RoomView> {
         let pointed_at = PointedAt {
             tools: env.tools.clone(),
             data: env.data.clone(),
@@ -193,14 +193,14 @@ impl Views {
         if let Some(view) = known.get(&pointed_at) {
             return Arc::clone(view);
         }
-        let view = Arc::new(View::new(shared, &pointed_at));
+        let view = Arc::new(RoomView::new(shared, &pointed_at));
         known.insert(pointed_at, Arc::clone(&view));
         view
     }
 }
 
-impl View {
-    fn new(shared: &Shared, at: &PointedAt) -> Self {
+impl RoomView {
+    fn new(shared: &RunShared, at: &PointedAt) -> Self {
         let ours = own_directories(&shared.tools);
         let seen = |path: &&PathBuf| may_be_seen(&shared.tools, &ours, path);
         let all_seen =
@@ -284,7 +284,7 @@ fn borrowed(objects: &Path) -> Vec<PathBuf> {
 
 /// A child's way to the network: what its room lets through, and who serves it outside.
 pub(super) struct Way {
-    pub(super) reach: Reach,
+    pub(super) reach: NetworkReach,
     network: Network,
     tunnel: Option<Tunnel>,
     /// The variables of the caller's proxy, for a child on the machine's network.
@@ -300,16 +300,17 @@ impl Way {
         network: &Network,
         gateway: Option<u16>,
         caller: &Caller,
-    ) -> Result<Self, Trouble> {
+    ) -> Result<Self, Interruption> {
         let (tunnel, proxies) = match network {
             Network::Allow(hosts) => {
                 let proxy = Proxy::of(caller);
-                let proxy = proxy
-                    .map_err(|error| Trouble::new(Class::Config, format!("failed to {error}")))?;
+                let proxy = proxy.map_err(|error| {
+                    Interruption::new(Class::Config, format!("failed to {error}"))
+                })?;
                 let tunnel = Tunnel::start(hosts.clone(), proxy).await;
                 (
                     Some(tunnel.map_err(|error| {
-                        Trouble::new(Class::Host, format!("failed to {error}"))
+                        Interruption::new(Class::Host, format!("failed to {error}"))
                     })?),
                     Vec::new(),
                 )
@@ -322,10 +323,10 @@ impl Way {
             .chain(tunnel.as_ref().map(Tunnel::port))
             .collect();
         let reach = match network {
-            Network::Open => Reach::Open,
-            _ if ports.is_empty() => Reach::Nothing,
-            Network::None => Reach::Nothing,
-            Network::Model | Network::Allow(_) => Reach::Doors(ports),
+            Network::Open => NetworkReach::Open,
+            _ if ports.is_empty() => NetworkReach::Nothing,
+            Network::None => NetworkReach::Nothing,
+            Network::Model | Network::Allow(_) => NetworkReach::Doors(ports),
         };
         let (opened, doors) = unbounded_channel();
         Ok(Self {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::attempt::Trouble;
+use super::attempt::Interruption;
 use crate::exec::stop;
 use crate::fact::{Class, Failure};
 use crate::git::GitError;
@@ -40,7 +40,7 @@ pub(super) async fn until<T: Send + 'static>(
 
 /// What ends work on files: a stop from outside, or all the time that it has.
 #[derive(Clone, Copy)]
-pub(super) struct Limits<'a> {
+pub(super) struct WorkLimits<'a> {
     pub(super) stop: &'a CancellationToken,
     /// `None`: each call of git has its own time, and nothing else can hang.
     pub(super) timeout: Option<Duration>,
@@ -56,7 +56,7 @@ pub(super) enum Unfinished {
     Failed(GitError),
 }
 
-impl From<Unfinished> for Trouble {
+impl From<Unfinished> for Interruption {
     fn from(why: Unfinished) -> Self {
         match why {
             Unfinished::Stopped => Self::Interrupted,
@@ -82,7 +82,7 @@ impl From<GitError> for Unfinished {
 /// If it was stopped, or took all its time, which is a failure of class `timeout`; and where the
 /// work fails.
 pub(super) async fn on_files<T: Send + 'static>(
-    limits: Limits<'_>,
+    limits: WorkLimits<'_>,
     what: &str,
     work: impl FnOnce() -> Result<T, GitError> + Send + 'static,
 ) -> Result<T, Unfinished> {

@@ -10,13 +10,13 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use super::attempt::{Trouble, class_of};
+use super::attempt::{Interruption, class_of};
 use super::copies::Copies;
-use super::place::Place;
+use super::place::Workplace;
 use super::room::{Furnishing, Way, room};
-use super::thread::{Limits, Unfinished, on_files};
+use super::thread::{Unfinished, WorkLimits, on_files};
 use super::turn::trouble;
-use super::{Shared, instructions, reuse};
+use super::{RunShared, instructions, reuse};
 use crate::exec::environment::child_env;
 use crate::fact::{Class, Failure, GateOutcome, GateRoom};
 use crate::gate::judge::{self, GateError, Judged};
@@ -50,7 +50,7 @@ pub(super) struct Logs {
 }
 
 impl Logs {
-    pub(super) fn new(shared: &Shared, name: String) -> Self {
+    pub(super) fn new(shared: &RunShared, name: String) -> Self {
         Self {
             path: shared.tools.run_dir.path().join(&name),
             name,
@@ -60,13 +60,13 @@ impl Logs {
 
 /// Runs one gate, with a HOME and a TMPDIR that whoever made the change has never seen.
 pub(super) async fn judge_one(
-    shared: &Arc<Shared>,
+    shared: &Arc<RunShared>,
     gate: &Gate,
-    place: &Place,
+    place: &Workplace,
     (commit, laid_out): (OnTrial<'_>, Option<LaidOut>),
     logs: &Logs,
     stop: &CancellationToken,
-) -> Result<GateOutcome, Trouble> {
+) -> Result<GateOutcome, Interruption> {
     let tools = &shared.tools;
     let (home, tmp) = place.gate_dirs();
     let mut env = child_env(
@@ -107,7 +107,7 @@ pub(super) async fn judge_one(
         ))
     };
     let scrub = |text: &str| tools.scrubber.scrub(text);
-    let site = judge::Site {
+    let site = judge::GateEnvironment {
         shepherd: &tools.shepherd,
         dir: place.slot.path(),
         env: &env.vars,
@@ -175,26 +175,26 @@ pub(super) async fn judge_one(
     Ok(outcome)
 }
 
-fn not_judged(error: &GateError, stop: &CancellationToken) -> Trouble {
+fn not_judged(error: &GateError, stop: &CancellationToken) -> Interruption {
     match error {
-        GateError::LayOut { .. } if stop.is_cancelled() => Trouble::Interrupted,
+        GateError::LayOut { .. } if stop.is_cancelled() => Interruption::Interrupted,
         GateError::Exec { source, .. } => trouble(source, error),
-        GateError::LayOut { why, .. } => Trouble::Failed(Failure::to_do(why.class, error)),
-        GateError::Logs { .. } => Trouble::Failed(Failure::to_do(Class::Host, error)),
+        GateError::LayOut { why, .. } => Interruption::Failed(Failure::to_do(why.class, error)),
+        GateError::Logs { .. } => Interruption::Failed(Failure::to_do(Class::Host, error)),
     }
 }
 
 /// The slot as a gate is to find it: HEAD at the judged commit and its tree laid out, its trusted
 /// files as the trusted commit has them, an empty HOME and TMPDIR.
 async fn lay_out(
-    shared: &Arc<Shared>,
+    shared: &Arc<RunShared>,
     gate: &Gate,
-    place: &Place,
+    place: &Workplace,
     (commit, laid_out): (OnTrial<'_>, Option<LaidOut>),
     furnishing: &Furnishing,
     stop: &CancellationToken,
 ) -> Result<(), Failure> {
-    let limits = Limits {
+    let limits = WorkLimits {
         stop,
         timeout: Some(gate.timeout.max(LEAST)),
     };

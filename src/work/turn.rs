@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::Shared;
-use super::attempt::Trouble;
+use super::RunShared;
+use super::attempt::Interruption;
 use super::copies::Copies;
-use super::errand::Errand;
-use super::place::Place;
+use super::errand::Assignment;
+use super::place::Workplace;
 use super::room::{Furnishing, Way, room};
 use super::thread::{blocking, until};
 use crate::agent::prompt::{self, Brief, Setback};
@@ -36,15 +36,15 @@ const TAIL: usize = 6 << 10;
 const LONGEST_WAIT: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// One attempt's work.
-pub(super) struct Turn<'a> {
-    pub(super) shared: &'a Arc<Shared>,
-    pub(super) errand: &'a Errand,
-    pub(super) place: &'a Place,
+pub(super) struct AttemptWork<'a> {
+    pub(super) shared: &'a Arc<RunShared>,
+    pub(super) errand: &'a Assignment,
+    pub(super) place: &'a Workplace,
     pub(super) stop: &'a CancellationToken,
 }
 
 /// How the work ended.
-pub(super) enum TurnEnd {
+pub(super) enum WorkEnd {
     /// It came to its end.
     Done,
     /// It failed.
@@ -53,17 +53,17 @@ pub(super) enum TurnEnd {
 
 /// Does the work; with the agent's session, to go on with or to be gone on with.
 pub(super) async fn take(
-    turn: &Turn<'_>,
+    turn: &AttemptWork<'_>,
     session: Option<String>,
     evidence: &mut Evidence,
-) -> Result<(TurnEnd, Option<String>), Trouble> {
+) -> Result<(WorkEnd, Option<String>), Interruption> {
     match &turn.errand.task.work {
         Work::Run(command) => Ok((turn.command(command, evidence).await?, None)),
         Work::Prompt(text) => turn.agent(text, session, evidence).await,
     }
 }
 
-impl Turn<'_> {
+impl AttemptWork<'_> {
     fn network(&self) -> &Network {
         self.shared
             .tools
@@ -80,7 +80,7 @@ impl Turn<'_> {
     }
 
     /// An empty directory for what the child's room throws away.
-    async fn scratch(&self) -> Result<std::path::PathBuf, Trouble> {
+    async fn scratch(&self) -> Result<std::path::PathBuf, Interruption> {
         let place = self.place.clone();
         Ok(blocking(move || place.scratch()).await?)
     }
@@ -99,7 +99,11 @@ impl Turn<'_> {
         )
     }
 
-    async fn command(&self, command: &str, evidence: &mut Evidence) -> Result<TurnEnd, Trouble> {
+    async fn command(
+        &self,
+        command: &str,
+        evidence: &mut Evidence,
+    ) -> Result<WorkEnd, Interruption> {
         let mut env = self.env();
         let mut way = Way::open(self.network(), None, &self.shared.tools.caller).await?;
         way.describe_in(&mut env.vars);
@@ -151,7 +155,7 @@ impl Turn<'_> {
         });
         let named = text::command_line(command);
         let (class, how) = match ended.ending {
-            Ending::Exited(0) => return Ok(TurnEnd::Done),
+            Ending::Exited(0) => return Ok(WorkEnd::Done),
             Ending::Exited(code) => (
                 Class::Command,
                 format!("command {named} exited with {code}"),
@@ -173,20 +177,20 @@ impl Turn<'_> {
                     text::duration(self.errand.task.idle_timeout)
                 ),
             ),
-            Ending::Stopped => return Err(Trouble::Interrupted),
+            Ending::Stopped => return Err(Interruption::Interrupted),
         };
-        Ok(TurnEnd::Failed(Failure {
+        Ok(WorkEnd::Failed(Failure {
             advice: advice_on_exit(exit),
             ..Failure::new(class, how)
         }))
     }
 
     /// The log's path, its directory made.
-    fn make_log(&self, name: &str) -> Result<std::path::PathBuf, Trouble> {
+    fn make_log(&self, name: &str) -> Result<std::path::PathBuf, Interruption> {
         let path = self.shared.tools.run_dir.path().join(name);
         let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
         made.map_err(|error| {
-            Trouble::new(
+            Interruption::new(
                 Class::Host,
                 format!("failed to make {}: {error}", path.display()),
             )
@@ -223,9 +227,9 @@ impl Turn<'_> {
         text: &str,
         session: Option<String>,
         evidence: &mut Evidence,
-    ) -> Result<(TurnEnd, Option<String>), Trouble> {
+    ) -> Result<(WorkEnd, Option<String>), Interruption> {
         let Some(agent) = &self.shared.tools.agent else {
-            return Err(Trouble::new(
+            return Err(Interruption::new(
                 Class::Config,
                 "this run was started without an agent",
             ));
@@ -241,7 +245,7 @@ impl Turn<'_> {
         let pass = agent
             .gateway
             .admit(admission)
-            .map_err(|error| Trouble::new(Class::Host, format!("failed to {error}")))?;
+            .map_err(|error| Interruption::new(Class::Host, format!("failed to {error}")))?;
         let resumed = session.is_some();
         let name = format!(
             "transcripts/{}/{}.jsonl",
@@ -316,15 +320,15 @@ impl Turn<'_> {
             unrecorded: usage.unrecorded.as_deref().map(hide),
         });
         match ended.outcome {
-            AgentOutcome::Done => Ok((TurnEnd::Done, ended.session)),
+            AgentOutcome::Done => Ok((WorkEnd::Done, ended.session)),
             AgentOutcome::Failed(mut failure) => {
                 failure.message = hide(&failure.message);
                 failure.advice = failure
                     .advice
                     .or_else(|| agent::advice(failure.class, &seen, &self.shared.tools.plan.agent));
-                Ok((TurnEnd::Failed(failure), ended.session))
+                Ok((WorkEnd::Failed(failure), ended.session))
             }
-            AgentOutcome::Interrupted => Err(Trouble::Interrupted),
+            AgentOutcome::Interrupted => Err(Interruption::Interrupted),
         }
     }
 
@@ -362,7 +366,7 @@ impl Turn<'_> {
         pulse: Pulse,
         log: std::path::PathBuf,
         (way, scratch): (&Way, std::path::PathBuf),
-    ) -> (agent::Errand, Furnishing) {
+    ) -> (agent::AgentOrder, Furnishing) {
         let scrub = |text: &str| self.shared.tools.scrubber.scrub(text);
         let agent = &self.shared.tools.plan.agent;
         let kind = if session.is_some() {
@@ -374,7 +378,7 @@ impl Turn<'_> {
         way.describe_in(&mut env.vars);
         let writable = vec![self.place.slot.path().to_path_buf()];
         let (room, furnishing) = room(self.shared, &mut env, writable, scratch, way);
-        let errand = agent::Errand {
+        let errand = agent::AgentOrder {
             prompt: prompt::build(&self.brief(text, kind), &scrub),
             session,
             cwd: self.place.slot.path().to_path_buf(),
@@ -433,20 +437,20 @@ impl Turn<'_> {
 }
 
 /// What became of a child that could not be run, or not be ended; `whole` says it in words.
-pub(super) fn trouble(error: &ExecError, whole: &dyn std::fmt::Display) -> Trouble {
+pub(super) fn trouble(error: &ExecError, whole: &dyn std::fmt::Display) -> Interruption {
     let class = if error.is_setup() {
         Class::Config
     } else {
         Class::Host
     };
-    Trouble::Failed(Failure {
+    Interruption::Failed(Failure {
         outlived: error.is_outlived(),
         ..Failure::new(class, format!("failed to {whole}"))
     })
 }
 
-fn failed(error: &agent::AgentError) -> Trouble {
-    Trouble::Failed(Failure::to_do(Class::Host, error))
+fn failed(error: &agent::AgentError) -> Interruption {
+    Interruption::Failed(Failure::to_do(Class::Host, error))
 }
 
 fn observed(usage: &Usage) -> Observed {

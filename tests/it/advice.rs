@@ -5,19 +5,19 @@
 use std::time::Duration;
 
 use omk_action::agent::AgentError;
-use omk_action::bundle::{Refused, WriteError};
-use omk_action::cli::{Failure, Kind};
+use omk_action::bundle::{BundleRefused, WriteError};
+use omk_action::cli::{CommandFailure, FailureKind};
 use omk_action::drive::DriveError;
 use omk_action::fact::{self, Class, CommandEvidence, LogEvidence, RunVerdict};
 use omk_action::gate::judge::GateError;
-use omk_action::git::{BundleError, GitError, Refusal};
+use omk_action::git::{BundleError, GitError, RemoteRule};
 use omk_action::glob::{BadGlob, Glob};
 use omk_action::id::Sha256;
 use omk_action::model::{Thinking, Unsuited};
-use omk_action::plan::{BadHost, Host};
-use omk_action::report::terminal::{Colour, Event, line, summary};
-use omk_action::report::{Placed, Stage, View, check, html, json, junit, markdown, sticky};
-use omk_action::store::{Holder, StoreError};
+use omk_action::plan::{BadHost, HostName};
+use omk_action::report::terminal::{Colour, ProgressEvent, line, summary};
+use omk_action::report::{Placed, TaskStage, View, check, html, json, junit, markdown, sticky};
+use omk_action::store::{ScopeHolder, StoreError};
 use omk_action::text::Advised;
 use omk_action::work::Unjudged;
 
@@ -111,7 +111,7 @@ fn of_git() -> Vec<GitError> {
         GitError::RemoteRefused {
             remote: remote.clone(),
             name,
-            why: Refusal::Protected,
+            why: RemoteRule::Protected,
             said: said.clone(),
         },
         GitError::RemoteUnauthorised {
@@ -136,41 +136,41 @@ fn of_git() -> Vec<GitError> {
     ]
 }
 
-fn of_bundles() -> Vec<Refused> {
+fn of_bundles() -> Vec<BundleRefused> {
     let (name, why) = ("logs; x".to_owned(), "is bad; worse");
     vec![
-        Refused::Io {
+        BundleRefused::Io {
             what: "it; all".into(),
             source: std::io::Error::other("no; never"),
         },
-        Refused::Manifest { why: why.into() },
-        Refused::Version {
+        BundleRefused::Manifest { why: why.into() },
+        BundleRefused::Version {
             found: 7,
             expected: 1,
         },
-        Refused::StrangeName { name: name.clone() },
-        Refused::Missing { name: name.clone() },
-        Refused::Changed { name, what: "size" },
-        Refused::Task {
+        BundleRefused::StrangeName { name: name.clone() },
+        BundleRefused::Missing { name: name.clone() },
+        BundleRefused::Changed { name, what: "size" },
+        BundleRefused::Task {
             task: "api".into(),
             why,
         },
-        Refused::NotBegun,
-        Refused::Contradiction { what: "result" },
-        Refused::NoBase(tip('b').commit),
-        Refused::Commits(BundleError::NoBase(tip('b').commit)),
-        Refused::Commits(BundleError::Broken("bad; worse".into())),
-        Refused::Commit {
+        BundleRefused::NotBegun,
+        BundleRefused::Contradiction { what: "result" },
+        BundleRefused::NoBase(tip('b').commit),
+        BundleRefused::Commits(BundleError::NoBase(tip('b').commit)),
+        BundleRefused::Commits(BundleError::Broken("bad; worse".into())),
+        BundleRefused::Commit {
             commit: "c".into(),
             place: "of task api".into(),
             why: why.into(),
         },
-        Refused::Scope {
+        BundleRefused::Scope {
             commit: "c".into(),
             task: "api".parse().unwrap(),
             paths: "a; b.rs is protected".into(),
         },
-        Refused::Git(GitError::RemoteUnavailable {
+        BundleRefused::Git(GitError::RemoteUnavailable {
             what: "read".into(),
             remote: "r".into(),
             said: "no; no".into(),
@@ -179,7 +179,7 @@ fn of_bundles() -> Vec<Refused> {
 }
 
 fn held() -> StoreError {
-    let holder = Holder {
+    let holder = ScopeHolder {
         run: request().run,
         pid: 7,
         host: "here; there".into(),
@@ -246,7 +246,7 @@ fn all() -> Vec<Box<dyn Advised>> {
         why: "always thinks",
         possible,
     }));
-    let bad: BadHost = "*.example".parse::<Host>().unwrap_err();
+    let bad: BadHost = "*.example".parse::<HostName>().unwrap_err();
     add(Box::new(bad));
     let bad: BadGlob = "a/{b".parse::<Glob>().unwrap_err();
     add(Box::new(bad));
@@ -268,8 +268,8 @@ fn an_error_has_its_advice_whole_and_once_and_not_in_its_text() {
         assert_eq!(error.in_full(), format!("{text}; {advice}"));
         let hint = format!("\n  hint: {advice}\n");
         for failure in [
-            Failure::of(Kind::Infra, &*error),
-            Failure::to_do(Kind::Infra, &*error),
+            CommandFailure::of(FailureKind::Infra, &*error),
+            CommandFailure::to_do(FailureKind::Infra, &*error),
         ] {
             let shown = failure.render();
             assert!(
@@ -313,7 +313,7 @@ fn failure() -> fact::Failure {
 
 /// A run whose task failed: at its command, or beside it.
 fn failed(command: bool) -> View {
-    let mut api = task("api", Stage::Failed);
+    let mut api = task("api", TaskStage::Failed);
     api.failure = Some(failure());
     let output = "starting\n".to_owned();
     let log = LogEvidence {
@@ -368,12 +368,12 @@ fn a_line_of_the_log_has_the_advice_of_a_failure_once() {
     let (api, failure) = ("api".parse().unwrap(), failure());
     let wait = Duration::from_secs(2);
     let events = [
-        Event::Retrying {
+        ProgressEvent::Retrying {
             task: &api,
             failure: &failure,
             wait,
         },
-        Event::Failed {
+        ProgressEvent::Failed {
             task: &api,
             failure: &failure,
             took: wait,

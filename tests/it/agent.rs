@@ -16,10 +16,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use omk_action::agent::{
-    AgentEnded, AgentError, AgentOutcome, Errand, Install, Installed, Observed, install, locate,
+    AgentEnded, AgentError, AgentOrder, AgentOutcome, Install, Installed, Observed, install, locate,
 };
 use omk_action::exec::environment::Caller;
-use omk_action::exec::{Pulse, Reach, Sandbox, Shepherd, probe};
+use omk_action::exec::{NetworkReach, Pulse, Sandbox, Shepherd, probe};
 use omk_action::fact::{Class, Failure, Limit};
 use omk_action::gateway::{Budget, Config, Gateway, Timeouts, Usage};
 use omk_action::plan::RoomLevel;
@@ -162,7 +162,7 @@ impl World {
             (OsString::from("PATH"), std::env::var_os("PATH").unwrap()),
             ("KIMI_LOOP_MAX_ATTEMPTS_PER_STEP".into(), self.tries.into()),
         ]);
-        let errand = Errand {
+        let errand = AgentOrder {
             prompt: format!("do {name}"),
             session: self.session.clone(),
             room: self.confined.then(|| Sandbox {
@@ -725,7 +725,7 @@ async fn a_prompt_that_looks_like_an_option_or_is_very_long_arrives() {
             .unwrap();
         let (base_url, token) = (pass.base_url.clone(), pass.token.clone());
         let env = BTreeMap::from([(OsString::from("PATH"), std::env::var_os("PATH").unwrap())]);
-        let errand = Errand {
+        let errand = AgentOrder {
             prompt,
             session: None,
             cwd: world.slot(),
@@ -850,7 +850,7 @@ async fn the_cli_that_is_asked_for_its_version_writes_nowhere_and_does_not_see_i
         "2.1.0"
     );
     assert_eq!(std::fs::read_dir(private.path()).unwrap().count(), 1);
-    if probe(&shepherd(), Reach::Open).await.level == RoomLevel::Sealed {
+    if probe(&shepherd(), NetworkReach::Open).await.level == RoomLevel::Sealed {
         // Not even a port of this machine can be reached.
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Arc;
 
-use omk_action::bundle::{self, FileClaim, Limits, Opened, Refused, Upload};
+use omk_action::bundle::{self, BundleLimits, BundleRefused, FileClaim, Opened, Upload};
 use omk_action::fact::{Fact, Order, RunVerdict};
 use omk_action::id::{CommitId, Sha256, TaskId};
 use omk_action::journal::{self, Damage, Line};
@@ -41,7 +41,7 @@ fn a_bundle_replaces_an_earlier_one_and_nothing_else() {
         &ran.run_dir(),
         &engine,
         Upload::State,
-        &Limits::default(),
+        &BundleLimits::default(),
     )
     .unwrap_err();
     assert!(
@@ -73,7 +73,7 @@ fn what_the_model_said_is_only_in_a_full_bundle() {
         &ran.run_dir(),
         &engine,
         Upload::Full,
-        &Limits::default(),
+        &BundleLimits::default(),
     )
     .unwrap();
     assert!(
@@ -103,14 +103,14 @@ fn what_an_earlier_run_of_the_scope_left_may_have_been_asked_for_by_others_but_n
         tasks: vec!["later".parse().unwrap()],
     };
     let admit = |request: &Request| {
-        let opened = bundle::open(&dir, &Limits::default()).unwrap();
+        let opened = bundle::open(&dir, &BundleLimits::default()).unwrap();
         bundle::admit_earlier(&ran.repo(), opened, request, &ran.request.run, &ran.plan)
     };
     assert_eq!(admit(&request).unwrap().landed.len(), 1);
     let refuses = |request: &Request, about: &str| {
         let refused = admit(request).unwrap_err();
         assert!(
-            matches!(&refused, Refused::OtherRun { what, .. } if *what == about),
+            matches!(&refused, BundleRefused::OtherRun { what, .. } if *what == about),
             "{refused}"
         );
     };
@@ -143,7 +143,10 @@ fn a_name_that_leads_out_of_the_directory_is_refused() {
         .replace("\"plan.yaml\"", "\"logs/../../plan.yaml\"");
     std::fs::write(&path, text).unwrap();
     let refused = ran.refused(&dir);
-    assert!(matches!(refused, Refused::Manifest { .. }), "{refused}");
+    assert!(
+        matches!(refused, BundleRefused::Manifest { .. }),
+        "{refused}"
+    );
     assert!(
         refused.to_string().contains("logs/../../plan.yaml"),
         "{refused}"
@@ -168,7 +171,7 @@ fn links_pipes_and_strange_files_in_the_directory_are_refused() {
     for name in ["journal.jsonl", "plan.yaml", "logs/x.log", "bundle.json"] {
         let refused = refused(&link(name));
         assert!(
-            matches!(&refused, Refused::NotPlain { name: found, .. } if found == name),
+            matches!(&refused, BundleRefused::NotPlain { name: found, .. } if found == name),
             "{name}: {refused}"
         );
     }
@@ -177,7 +180,7 @@ fn links_pipes_and_strange_files_in_the_directory_are_refused() {
         symlink("../logs-elsewhere", dir.join("logs")).unwrap();
     });
     assert!(
-        matches!(&refused_directory, Refused::NotPlain { name, .. } if name == "logs"),
+        matches!(&refused_directory, BundleRefused::NotPlain { name, .. } if name == "logs"),
         "{refused_directory}"
     );
     for name in ["logs/pipe", "plan.yaml", "bundle.json"] {
@@ -186,7 +189,7 @@ fn links_pipes_and_strange_files_in_the_directory_are_refused() {
             rustix::fs::mkfifoat(rustix::fs::CWD, dir.join(name), rustix::fs::Mode::RUSR).unwrap();
         });
         assert!(
-            matches!(&refused, Refused::NotPlain { name: found, .. } if found == name),
+            matches!(&refused, BundleRefused::NotPlain { name: found, .. } if found == name),
             "{name}: {refused}"
         );
     }
@@ -205,7 +208,7 @@ fn links_pipes_and_strange_files_in_the_directory_are_refused() {
         // A directory that no bundle has is not looked into.
         let is_it = |found: &str| name == found || name.starts_with(&format!("{found}/"));
         assert!(
-            matches!(&refused, Refused::StrangeName { name: found } if is_it(found)),
+            matches!(&refused, BundleRefused::StrangeName { name: found } if is_it(found)),
             "{name}: {refused}"
         );
     }
@@ -214,7 +217,7 @@ fn links_pipes_and_strange_files_in_the_directory_are_refused() {
     symlink(&whole, ran.world.dir().join("link")).unwrap();
     assert!(matches!(
         ran.refused(&ran.world.dir().join("link")),
-        Refused::Io { .. }
+        BundleRefused::Io { .. }
     ));
 }
 
@@ -226,13 +229,13 @@ fn a_file_that_is_not_what_the_manifest_says_is_refused() {
     std::fs::write(dir.join("report.md"), text.replacen("ready", "READY", 1)).unwrap();
     let refused = ran.refused(&dir);
     assert!(
-        matches!(&refused, Refused::Changed { name, what: "digest" } if name == "report.md"),
+        matches!(&refused, BundleRefused::Changed { name, what: "digest" } if name == "report.md"),
         "{refused}"
     );
     std::fs::remove_file(dir.join("report.md")).unwrap();
     let refused = ran.refused(&dir);
     assert!(
-        matches!(&refused, Refused::Missing { name } if name == "report.md"),
+        matches!(&refused, BundleRefused::Missing { name } if name == "report.md"),
         "{refused}"
     );
 }
@@ -245,7 +248,7 @@ fn ten_gigabytes_are_refused_before_they_are_read() {
     log.set_len(10 << 30).unwrap();
     let refused = ran.refused(&dir);
     assert!(
-        matches!(&refused, Refused::TooLarge { found, .. } if *found == 10 << 30),
+        matches!(&refused, BundleRefused::TooLarge { found, .. } if *found == 10 << 30),
         "{refused}"
     );
     let huge = FileClaim {
@@ -254,9 +257,9 @@ fn ten_gigabytes_are_refused_before_they_are_read() {
         sha256: Sha256::of(b""),
     };
     claim(&dir, |manifest| manifest.files.push(huge));
-    let is_too_large = |refused: Refused, of: &str| {
+    let is_too_large = |refused: BundleRefused, of: &str| {
         assert!(
-            matches!(&refused, Refused::TooLarge { what, .. } if what.contains(of)),
+            matches!(&refused, BundleRefused::TooLarge { what, .. } if what.contains(of)),
             "{refused}"
         );
     };
@@ -264,9 +267,9 @@ fn ten_gigabytes_are_refused_before_they_are_read() {
     std::fs::remove_file(dir.join("logs/large.log")).unwrap();
     // A claim alone is enough.
     is_too_large(ran.refused(&dir), "logs/large.log");
-    let few = Limits {
+    let few = BundleLimits {
         files: 3,
-        ..Limits::default()
+        ..BundleLimits::default()
     };
     is_too_large(bundle::open(&ran.bundle(), &few).unwrap_err(), "files");
 }
@@ -278,7 +281,7 @@ fn another_scope_another_run_another_base_and_another_plan_are_refused() {
     let admit = |change: &dyn Fn(&mut Request)| {
         let mut request = ran.request.clone();
         change(&mut request);
-        let opened: Opened = bundle::open(&dir, &Limits::default()).unwrap();
+        let opened: Opened = bundle::open(&dir, &BundleLimits::default()).unwrap();
         bundle::admit(&ran.repo(), opened, &request, &ran.plan).unwrap_err()
     };
     let parent: CommitId = ran.world.rev("main~1").parse().unwrap();
@@ -298,7 +301,7 @@ fn another_scope_another_run_another_base_and_another_plan_are_refused() {
     for (about, change) in cases {
         let refused = admit(change);
         assert!(
-            matches!(&refused, Refused::OtherRun { what, .. } if *what == about),
+            matches!(&refused, BundleRefused::OtherRun { what, .. } if *what == about),
             "{about}: {refused}"
         );
     }
@@ -314,7 +317,7 @@ fn a_journal_that_was_torn_cut_or_bent_is_refused() {
     let refused = ran.refused(&dir);
     let torn = |damage: &Damage| damage.line == last && damage.what == "it ends too early";
     assert!(
-        matches!(&refused, Refused::Damaged(damage) if torn(damage)),
+        matches!(&refused, BundleRefused::Damaged(damage) if torn(damage)),
         "{refused}"
     );
     put(&dir, "journal.jsonl", &journal[..journal.len() - 1]);
@@ -322,7 +325,7 @@ fn a_journal_that_was_torn_cut_or_bent_is_refused() {
     let unended =
         |damage: &Damage| damage.line == last && damage.what == "it ends without a newline";
     assert!(
-        matches!(&refused, Refused::Damaged(damage) if unended(damage)),
+        matches!(&refused, BundleRefused::Damaged(damage) if unended(damage)),
         "{refused}"
     );
     let bent = String::from_utf8(journal.clone())
@@ -332,18 +335,18 @@ fn a_journal_that_was_torn_cut_or_bent_is_refused() {
     let refused = ran.refused(&dir);
     let unchained = |damage: &Damage| damage.line > 1 && damage.what.contains("`prev` differs");
     assert!(
-        matches!(&refused, Refused::Damaged(damage) if unchained(damage)),
+        matches!(&refused, BundleRefused::Damaged(damage) if unchained(damage)),
         "{refused}"
     );
     put(&dir, "journal.jsonl", b"");
-    assert!(matches!(ran.refused(&dir), Refused::NotBegun));
+    assert!(matches!(ran.refused(&dir), BundleRefused::NotBegun));
     // Whole lines cut off its end are no damage: the run has not come to its end, and nothing
     // landed.
     let lines: Vec<Line> = ran.lines().into_iter().take(2).collect();
     put(&dir, "journal.jsonl", &chained(&lines));
     let refused = ran.refused(&dir);
     assert!(
-        matches!(&refused, Refused::Contradiction { what: "result" }),
+        matches!(&refused, BundleRefused::Contradiction { what: "result" }),
         "{refused}"
     );
 }
@@ -373,7 +376,7 @@ fn a_verdict_that_was_flipped_helps_nobody() {
     }
     put(&dir, "journal.jsonl", &chained(&lines));
     let refused = ran.admit(&dir).unwrap_err();
-    assert!(matches!(refused, Refused::Illegal(_)), "{refused}");
+    assert!(matches!(refused, BundleRefused::Illegal(_)), "{refused}");
     let (said, judgement) = ran.judged(&dir);
     assert_eq!((said.code, judgement), (1, None));
     said.says("does not follow from the plan")
@@ -415,9 +418,9 @@ fn a_gate_that_was_removed_from_the_bundles_plan_runs_all_the_same() {
         plan: ran.request.plan.clone(),
         ..other.request.clone()
     };
-    let opened = bundle::open(&dir, &Limits::default()).unwrap();
+    let opened = bundle::open(&dir, &BundleLimits::default()).unwrap();
     let refused = bundle::admit(&other.repo(), opened, &request, &ran.plan).unwrap_err();
-    assert!(matches!(refused, Refused::Illegal(_)), "{refused}");
+    assert!(matches!(refused, BundleRefused::Illegal(_)), "{refused}");
 }
 
 #[test]
@@ -430,7 +433,7 @@ fn a_base_whose_tree_is_not_its_commits_is_refused_as_that() {
     assert!(
         matches!(
             &refused,
-            Refused::OtherRun {
+            BundleRefused::OtherRun {
                 what: "base's tree",
                 ..
             }
@@ -447,7 +450,7 @@ fn a_state_bundle_that_names_what_the_model_said_is_refused() {
         put(&dir, name, b"said");
         let refused = ran.refused(&dir);
         assert!(
-            matches!(&refused, Refused::StrangeName { name: found } if found == name),
+            matches!(&refused, BundleRefused::StrangeName { name: found } if found == name),
             "{name}: {refused}"
         );
         claim(&dir, |manifest| manifest.upload = Upload::Full);
@@ -462,22 +465,22 @@ fn a_run_that_was_triggered_otherwise_than_the_request_says_is_refused_as_that()
     let refused = |change: &dyn Fn(&mut Request)| {
         let mut request = ran.request.clone();
         change(&mut request);
-        let opened = bundle::open(&dir, &Limits::default()).unwrap();
+        let opened = bundle::open(&dir, &BundleLimits::default()).unwrap();
         bundle::admit(&ran.repo(), opened, &request, &ran.plan).unwrap_err()
     };
     let actor = refused(&|request| request.trigger.actor = "somebody".to_owned());
     assert!(
-        matches!(&actor, Refused::OtherRun { what: "actor", .. }),
+        matches!(&actor, BundleRefused::OtherRun { what: "actor", .. }),
         "{actor}"
     );
     let event = refused(&|request| request.trigger.event = omk_action::plan::Event::Schedule);
     assert!(
-        matches!(&event, Refused::Contradiction { what: "trigger" }),
+        matches!(&event, BundleRefused::Contradiction { what: "trigger" }),
         "{event}"
     );
     let comment = refused(&|request| request.trigger.comment = Some("https://x/1".to_owned()));
     assert!(
-        matches!(&comment, Refused::Contradiction { what: "trigger" }),
+        matches!(&comment, BundleRefused::Contradiction { what: "trigger" }),
         "{comment}"
     );
 }
@@ -506,9 +509,9 @@ fn who_took_part_is_who_was_to() {
             ask,
             ..ran.request.clone()
         };
-        let opened = bundle::open(&dir, &Limits::default()).unwrap();
+        let opened = bundle::open(&dir, &BundleLimits::default()).unwrap();
         match bundle::admit(&ran.repo(), opened, &request, &ran.plan).unwrap_err() {
-            Refused::Task { task, why } => format!("{task} {why}"),
+            BundleRefused::Task { task, why } => format!("{task} {why}"),
             other => panic!("{other}"),
         }
     };

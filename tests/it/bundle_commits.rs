@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use omk_action::bundle::{self, Limits, Refused};
+use omk_action::bundle::{self, BundleLimits, BundleRefused};
 use omk_action::git::{BundleError, Repo};
 use omk_action::request::Ask;
 use omk_action::text::Advised as _;
@@ -158,7 +158,7 @@ fn a_commit_that_touches_what_its_task_may_not_is_refused() {
     for (name, entry, says) in cases {
         let refused = ran.refused(&ran.with_commit(adding(entry)));
         assert!(
-            matches!(refused, Refused::Scope { .. }),
+            matches!(refused, BundleRefused::Scope { .. }),
             "{name}: {refused}"
         );
         assert!(refused.to_string().contains(says), "{name}: {refused}");
@@ -229,7 +229,7 @@ fn a_commit_that_is_not_of_this_run_and_its_task_by_omk_is_refused() {
     for (name, change, author, says) in cases {
         let refused = ran.refused(&ran.with_commit(again(change, author)));
         assert!(
-            matches!(refused, Refused::Commit { .. }) && refused.to_string().contains(says),
+            matches!(refused, BundleRefused::Commit { .. }) && refused.to_string().contains(says),
             "{name}: {refused}"
         );
     }
@@ -316,7 +316,7 @@ fn a_task_that_was_not_asked_for_is_refused() {
     };
     let refused = ran.refused(&ran.bundle());
     assert!(
-        matches!(&refused, Refused::Task { task, .. } if task == "right"),
+        matches!(&refused, BundleRefused::Task { task, .. } if task == "right"),
         "{refused}"
     );
     ran.request.ask = Ask::Run {
@@ -329,7 +329,7 @@ fn a_task_that_was_not_asked_for_is_refused() {
     let ran = Ran::of(world);
     let refused = ran.refused(&ran.bundle());
     assert!(
-        matches!(&refused, Refused::Task { task, .. } if task == "right"),
+        matches!(&refused, BundleRefused::Task { task, .. } if task == "right"),
         "{refused}"
     );
     // The journal says that only one took part, and a commit is of another.
@@ -397,18 +397,18 @@ fn a_file_of_commits_holds_the_runs_refs_on_its_base_and_nothing_else() {
     file_of_commits(&ran, &dir, &more, &["main"]);
     let refused = ran.refused(&dir);
     assert!(
-        matches!(&refused, Refused::Commits(BundleError::StrangeRef(name)) if name == "refs/heads/main2"),
+        matches!(&refused, BundleRefused::Commits(BundleError::StrangeRef(name)) if name == "refs/heads/main2"),
         "{refused}"
     );
     file_of_commits(&ran, &dir, &ours[..1], &["main"]);
     assert!(matches!(
         ran.refused(&dir),
-        Refused::Commits(BundleError::OtherRef { .. })
+        BundleRefused::Commits(BundleError::OtherRef { .. })
     ));
     file_of_commits(&ran, &dir, &ours, &["main~1"]);
     assert!(matches!(
         ran.refused(&dir),
-        Refused::Commits(BundleError::OtherBase { .. })
+        BundleRefused::Commits(BundleError::OtherBase { .. })
     ));
     let told: Vec<String> = [
         &b""[..],
@@ -480,7 +480,7 @@ fn objects_that_git_itself_would_not_make_and_objects_that_are_missing_are_refus
     let ran = Ran::new(ONE);
     let refused = ran.refused(&ran.with_commit(hidden));
     assert!(
-        matches!(refused, Refused::Commits(BundleError::Broken(_))),
+        matches!(refused, BundleRefused::Commits(BundleError::Broken(_))),
         "{refused}"
     );
     // The pack of another run: the objects that the refs need are not in it.
@@ -500,14 +500,14 @@ fn objects_that_git_itself_would_not_make_and_objects_that_are_missing_are_refus
     put(&dir, "changes.bundle", &mixed);
     let refused = ran.refused(&dir);
     assert!(
-        matches!(refused, Refused::Commits(BundleError::Broken(_))),
+        matches!(refused, BundleRefused::Commits(BundleError::Broken(_))),
         "{refused}"
     );
 }
 
 #[test]
 fn a_person_is_told_which_commit_is_refused_and_why() {
-    let told = |refused: Refused| {
+    let told = |refused: BundleRefused| {
         let filters = [(r"[0-9a-f]{40}", "[COMMIT]"), (r"[0-9a-f]{12}", "[COMMIT]")];
         insta::with_settings!({ filters => filters }, { insta::assert_snapshot!(refused.in_full(), @"commit [COMMIT] of task `one` changes what it may not: .github/workflows/x.yml is protected: its write set must name that very path; look at what the job that ran the agent did before you start a new run: nothing was taken from it") });
     };
@@ -525,7 +525,7 @@ fn a_person_is_told_which_commit_is_refused_and_why() {
 fn a_repository_without_the_base_is_said_to_lack_it() {
     let ran = Ran::new(ONE);
     let dir = ran.bundle();
-    let opened = bundle::open(&dir, &Limits::default()).unwrap();
+    let opened = bundle::open(&dir, &BundleLimits::default()).unwrap();
     let other = World::new();
     let refused = bundle::admit(
         &Repo::discover(&other.repo()).unwrap(),
@@ -534,7 +534,7 @@ fn a_repository_without_the_base_is_said_to_lack_it() {
         &ran.plan,
     )
     .unwrap_err();
-    assert!(matches!(refused, Refused::NoBase(_)), "{refused}");
+    assert!(matches!(refused, BundleRefused::NoBase(_)), "{refused}");
 }
 
 #[test]

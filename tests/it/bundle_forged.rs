@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::process::Stdio;
 use std::time::Duration;
 
-use omk_action::bundle::Refused;
+use omk_action::bundle::BundleRefused;
 use omk_action::plan::Event;
 
 use crate::bundle_commits::message as message_of;
@@ -49,7 +49,7 @@ fn dated(world: &World, old: &str, text: &str) -> String {
 }
 
 /// The run's commit again, its raw text changed.
-fn forged(ran: &Ran, change: impl Fn(&str) -> String) -> Refused {
+fn forged(ran: &Ran, change: impl Fn(&str) -> String) -> BundleRefused {
     ran.refused(&ran.with_commit(|world, old| {
         let raw = world
             .command("git")
@@ -155,7 +155,7 @@ fn every_forged_piece_of_a_commit_is_refused() {
     for (name, change, says) in cases {
         let refused = forged(&ran, change);
         assert!(
-            matches!(refused, Refused::Commit { .. }) && refused.to_string().contains(says),
+            matches!(refused, BundleRefused::Commit { .. }) && refused.to_string().contains(says),
             "{name}: {refused}"
         );
     }

@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use omk_action::bundle;
-use omk_action::fact::{AgainstBase, FailingItem, GateOutcome, GateVerdict, Level, RunVerdict};
+use omk_action::fact::{AgainstBase, FailingItem, GateOutcome, GateVerdict, ItemLevel, RunVerdict};
 use omk_action::id::{Sha256, Tip};
 use omk_action::journal::Line;
 use omk_action::plan::{Event, RoomLevel};
@@ -303,7 +303,7 @@ fn a_judgement_fits_into_a_jobs_output_and_keeps_its_verdicts() {
         key: "k".repeat(50),
         message: "m".repeat(300),
         place: None,
-        level: Level::Error,
+        level: ItemLevel::Error,
     };
     gate.failing = vec![item; 200];
     let room = gate.room.as_mut().expect("it ran in a room");

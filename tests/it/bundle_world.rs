@@ -4,13 +4,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use omk_action::bundle::{self, Admitted, FileClaim, Limits, Manifest, Refused, Upload};
+use omk_action::bundle::{
+    self, Admitted, BundleLimits, BundleRefused, FileClaim, Manifest, Upload,
+};
 use omk_action::fact::{Began, Fact};
 use omk_action::git::Repo;
 use omk_action::id::Sha256;
 use omk_action::journal::{self, Chain, Line};
 use omk_action::plan::Plan;
-use omk_action::request::{Ask, Judgement, Request, VERSION, WorkflowRun};
+use omk_action::request::{Ask, Judgement, Request, StartedBy, VERSION};
 use omk_action::store::{RunDir, Store};
 use omk_action::text::ForgeKind;
 
@@ -66,7 +68,7 @@ impl Ran {
             approved_by: None,
             comment: None,
             check: None,
-            workflow: WorkflowRun {
+            workflow: StartedBy {
                 id: 1,
                 attempt: 1,
                 url: String::new(),
@@ -102,7 +104,7 @@ impl Ran {
     pub(crate) fn bundle(&self) -> PathBuf {
         let engine = journal::replay(Arc::clone(&self.plan), &self.lines()).unwrap();
         let dir = self.world.dir().join("bundle");
-        let limits = Limits::default();
+        let limits = BundleLimits::default();
         let written = bundle::write(
             &dir,
             &self.repo(),
@@ -161,8 +163,8 @@ impl Ran {
         dir
     }
 
-    pub(crate) fn admit(&self, dir: &Path) -> Result<Admitted, Refused> {
-        let opened = bundle::open(dir, &Limits::default())?;
+    pub(crate) fn admit(&self, dir: &Path) -> Result<Admitted, BundleRefused> {
+        let opened = bundle::open(dir, &BundleLimits::default())?;
         bundle::admit(
             &Repo::discover(&self.clone()).unwrap(),
             opened,
@@ -172,7 +174,7 @@ impl Ran {
     }
 
     #[track_caller]
-    pub(crate) fn refused(&self, dir: &Path) -> Refused {
+    pub(crate) fn refused(&self, dir: &Path) -> BundleRefused {
         let refused = self.admit(dir).expect_err("it is refused");
         // Nothing of it is kept.
         assert_eq!(

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use omk_action::id::{Moment, Scope};
-use omk_action::store::{Holder, Store};
+use omk_action::store::{ScopeHolder, Store};
 use rustix::fs::FlockOperation;
 
 use crate::world::World;
@@ -94,7 +94,7 @@ fn a_run_that_is_just_starting_keeps_its_directory() {
     let store = Store::new(&world.repo().join(".git"));
     let scope: Scope = "story".parse().unwrap();
     let run = "29990101t000000z-000000";
-    let holder = Holder {
+    let holder = ScopeHolder {
         run: run.parse().unwrap(),
         pid: 1,
         host: "here".into(),

@@ -3,7 +3,7 @@
 use omk_action::deliver::{definitions, proofs_ref, tell_lost};
 use omk_action::fact::RunVerdict;
 use omk_action::report::pull;
-use omk_action::report::sticky::Lost;
+use omk_action::report::sticky::LostRun;
 use serde_json::json;
 
 use crate::deliver_sample::*;
@@ -347,7 +347,7 @@ async fn a_run_that_left_nothing_closes_its_check_and_says_so() {
             .unwrap()
             .id,
     );
-    let told = tell_lost(&rig.server.forge(), &request, &Lost::NoBundle, at(800)).await;
+    let told = tell_lost(&rig.server.forge(), &request, &LostRun::NoBundle, at(800)).await;
     assert_eq!(told.troubles, Vec::<String>::new());
     assert_eq!(
         rig.checks(),
@@ -359,7 +359,7 @@ async fn a_run_that_left_nothing_closes_its_check_and_says_so() {
         rig.comment()
     );
     assert_eq!(rig.reactions(), ["confused"]);
-    tell_lost(&rig.server.forge(), &request, &Lost::Cancelled, at(900)).await;
+    tell_lost(&rig.server.forge(), &request, &LostRun::Cancelled, at(900)).await;
     assert_eq!(
         rig.checks(),
         [format!("omk on {}: cancelled", &request.base.as_str()[..7])],

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use axum::http::Method;
-use omk_action::deliver::{Progress, proofs_ref};
+use omk_action::deliver::{ForgeProgress, proofs_ref};
 use omk_action::fact::{GateVerdict, RunVerdict};
-use omk_action::report::Stage;
+use omk_action::report::TaskStage;
 use serde_json::{Value, json};
 
 use crate::deliver_sample::*;
@@ -304,11 +304,11 @@ async fn progress_is_shown_every_fifteen_seconds_at_most_and_ten_times_in_all() 
         RunVerdict::Ready,
         names
             .iter()
-            .map(|name| task(name, Stage::Claimed))
+            .map(|name| task(name, TaskStage::Claimed))
             .collect(),
     );
     (view.verdict, view.ended) = (None, None);
-    let mut progress = Progress::new(rig.server.forge(), request.clone(), bot(), at(0));
+    let mut progress = ForgeProgress::new(rig.server.forge(), request.clone(), bot(), at(0));
     let mut edits: Vec<i64> = Vec::new();
     let mut second = 0;
     while second < 6 * 3600 {
@@ -351,14 +351,14 @@ async fn progress_is_shown_every_fifteen_seconds_at_most_and_ten_times_in_all() 
         "9 of 200 tasks completed so far"
     );
     // A comment that cannot be written ends nothing.
-    let mut progress = Progress::new(rig.server.forge(), request, bot(), at(0));
+    let mut progress = ForgeProgress::new(rig.server.forge(), request, bot(), at(0));
     rig.refuse(1, &Method::PATCH, "/issues/comments/", 403, "no");
     assert!(progress.show(&view, at(20)).await.is_err());
     assert!(progress.show(&good(&of_pull()), at(40)).await.is_ok());
     let (mut nowhere, mut dry) = (nightly(), of_pull());
     (nowhere.check, dry.dry_run) = (None, true);
     for request in [nowhere, dry] {
-        let none = Progress::new(rig.server.forge(), request, bot(), at(0));
+        let none = ForgeProgress::new(rig.server.forge(), request, bot(), at(0));
         assert!(
             !none.is_due(view.count(), at(100)),
             "there is nowhere to show it"

@@ -2,7 +2,7 @@
 //! remote is real; the API is not GitLab's here, as nothing of this is about its paths.
 
 use axum::http::Method;
-use omk_action::deliver::{Delivered, Progress, proofs_ref};
+use omk_action::deliver::{Delivered, ForgeProgress, proofs_ref};
 use omk_action::fact::RunVerdict;
 use omk_action::report::Count;
 use omk_action::request::Request;
@@ -226,8 +226,8 @@ async fn a_delivery_that_is_repeated_makes_nothing_twice() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_under_way_is_not_told_of() {
     let rig = Rig::new().await;
-    let github = Progress::new(rig.server.forge(), request(), bot(), at(0));
-    let gitlab = Progress::new(rig.server.forge(), of_merge_request(), bot(), at(0));
+    let github = ForgeProgress::new(rig.server.forge(), request(), bot(), at(0));
+    let gitlab = ForgeProgress::new(rig.server.forge(), of_merge_request(), bot(), at(0));
     let count = Count {
         all: 2,
         completed: 1,

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::http::Method;
-use omk_action::bundle::{self, Limits, Upload};
+use omk_action::bundle::{self, BundleLimits, Upload};
 use omk_action::fact::{Fact, RunVerdict};
 use omk_action::git::Repo;
 use omk_action::id::Sha256;
 use omk_action::journal;
-use omk_action::request::{Ask, Judgement, PullScope, Request, VERSION, WorkflowRun};
+use omk_action::request::{Ask, Judgement, PullScope, Request, StartedBy, VERSION};
 use omk_action::store::Store;
 use omk_action::text::ForgeKind;
 use serde_json::{Value, json};
@@ -76,7 +76,7 @@ impl Stage {
             approved_by: None,
             comment: Some(7),
             check: None,
-            workflow: WorkflowRun {
+            workflow: StartedBy {
                 id: 9_001,
                 attempt: 1,
                 url,
@@ -96,7 +96,7 @@ impl Stage {
             &run_dir,
             &engine,
             Upload::State,
-            &Limits::default(),
+            &BundleLimits::default(),
         )
         .unwrap();
         world.git(&[

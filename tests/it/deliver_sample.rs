@@ -5,8 +5,8 @@ use omk_action::id::*;
 use omk_action::plan::Event;
 use omk_action::plan::RoomLevel;
 use omk_action::proof::JudgedBy;
-use omk_action::report::{LimitsView, Stage, TaskView, VERSION, View};
-use omk_action::request::{Ask, PullScope, Request, WorkflowRun};
+use omk_action::report::{LimitsView, TaskStage, TaskView, VERSION, View};
+use omk_action::request::{Ask, PullScope, Request, StartedBy};
 use omk_action::text::ForgeKind;
 
 /// Half past six on a Sunday.
@@ -55,7 +55,7 @@ pub(crate) fn request() -> Request {
         approved_by: None,
         comment: Some(7),
         check: Some(71),
-        workflow: WorkflowRun {
+        workflow: StartedBy {
             id: 9_001,
             attempt: 1,
             url: "https://github.com/acme/widget/actions/runs/9001".to_owned(),
@@ -132,12 +132,12 @@ pub(crate) fn failing_gate(id: &str, items: u32) -> GateOutcome {
     let item = |number: u32| FailingItem {
         key: format!("suite::test_{number}"),
         message: "assertion `left == right` failed\n left: 1".to_owned(),
-        place: Some(Place {
+        place: Some(Location {
             path: "src/api.rs".to_owned(),
             line: number + 1,
             end_line: number + 1,
         }),
-        level: Level::Error,
+        level: ItemLevel::Error,
     };
     let mut gate = gate(id, GateVerdict::Failed);
     gate.failing = (0..items.min(200)).map(item).collect();
@@ -145,14 +145,14 @@ pub(crate) fn failing_gate(id: &str, items: u32) -> GateOutcome {
     gate
 }
 
-pub(crate) fn landed(digit: char) -> Stage {
-    Stage::Completed {
+pub(crate) fn landed(digit: char) -> TaskStage {
+    TaskStage::Completed {
         landed: Some(tip(digit)),
         ejected: None,
     }
 }
 
-pub(crate) fn task(id: &str, stage: Stage) -> TaskView {
+pub(crate) fn task(id: &str, stage: TaskStage) -> TaskView {
     TaskView {
         id: id.parse().unwrap(),
         name: id.to_owned(),
@@ -183,7 +183,7 @@ pub(crate) fn task(id: &str, stage: Stage) -> TaskView {
 }
 
 pub(crate) fn failed_task(id: &str) -> TaskView {
-    let mut task = task(id, Stage::Failed);
+    let mut task = task(id, TaskStage::Failed);
     let message = "gate `test` failed: 2 tests\n@everyone look <img src=x>".to_owned();
     task.failure = Some(Failure::new(Class::Gate, message));
     task.attempts = 3;
@@ -249,7 +249,7 @@ pub(crate) fn good(request: &Request) -> View {
 pub(crate) fn bad(request: &Request) -> View {
     let mut docs = task(
         "docs",
-        Stage::Cancelled {
+        TaskStage::Cancelled {
             why: "api failed".to_owned(),
         },
     );

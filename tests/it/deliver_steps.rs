@@ -4,8 +4,8 @@
 use std::fmt::Write as _;
 
 use omk_action::deliver::{
-    Found, Held, Outcome, Share, conclusion, full, plan_delivery, proofs_ref, share,
-    task_definition,
+    DeliveredShare, Held, RemoteState, RunOutcome, conclusion, full, plan_delivery, proofs_ref,
+    share, task_definition,
 };
 use omk_action::fact::RunVerdict;
 use omk_action::forge::Conclusion;
@@ -16,7 +16,7 @@ use omk_action::plan::Plan;
 use omk_action::proof::JudgedBy;
 use omk_action::report::{View, pull};
 use omk_action::request::Request;
-use omk_action::trust::{PullRequest, Side};
+use omk_action::trust::{PullRequest, PullSide};
 
 use crate::deliver_sample::*;
 
@@ -29,8 +29,8 @@ pub(crate) fn plan(deliver: &str) -> Plan {
     omk_action::plan::parse(text.as_bytes(), "omk.yaml", "nightly").unwrap()
 }
 
-fn outcome(view: View) -> Outcome {
-    Outcome {
+fn outcome(view: View) -> RunOutcome {
+    RunOutcome {
         verdict: view.verdict.unwrap(),
         result: view.result.clone(),
         tasks: vec![
@@ -51,14 +51,14 @@ fn held(digit: char, ours: bool) -> Held {
 }
 
 /// What there is at the beginning: the head at the pinned commit.
-fn fresh() -> Found {
-    let mut found = Found::default();
+fn fresh() -> RemoteState {
+    let mut found = RemoteState::default();
     found.refs.insert(full("feature"), held('b', false));
     found
 }
 
 pub(crate) fn pull_of(number: u64, branch: &str, marker: &str) -> PullRequest {
-    let side = |branch: &str| Side {
+    let side = |branch: &str| PullSide {
         branch: branch.to_owned(),
         commit: tip('1').commit,
         repository: Some(7),
@@ -83,11 +83,11 @@ fn closed(number: u64, branch: &str, marker: &str) -> PullRequest {
 }
 
 /// The steps as lines: `ref: from -> to`, `pull: head -> base`, `trouble: …`.
-fn steps(deliver: &str, request: &Request, found: &Found) -> String {
+fn steps(deliver: &str, request: &Request, found: &RemoteState) -> String {
     steps_of(&plan(deliver), request, &outcome(good(request)), found)
 }
 
-fn steps_of(plan: &Plan, request: &Request, outcome: &Outcome, found: &Found) -> String {
+fn steps_of(plan: &Plan, request: &Request, outcome: &RunOutcome, found: &RemoteState) -> String {
     let proofs = tip('9').commit;
     let steps = plan_delivery(plan, request, outcome, Some(&proofs), found);
     let mut out = String::new();
@@ -120,12 +120,12 @@ ref: refs/heads/omk/run/pr-12: - -> c
 ref: refs/omk/proofs/20261122t185155z-4f2a9c: - -> 9
 pull: omk/run/pr-12 -> feature (draft)
 "#);
-    insta::assert_snapshot!(steps("{as: pull-request, draft: false}", &nightly, &Found::default()), @r#"
+    insta::assert_snapshot!(steps("{as: pull-request, draft: false}", &nightly, &RemoteState::default()), @r#"
 ref: refs/heads/omk/run/nightly: - -> c
 ref: refs/omk/proofs/20261122t185155z-4f2a9c: - -> 9
 pull: omk/run/nightly -> main
 "#);
-    insta::assert_snapshot!(steps("{as: pull-request-per-task}", &nightly, &Found::default()), @r#"
+    insta::assert_snapshot!(steps("{as: pull-request-per-task}", &nightly, &RemoteState::default()), @r#"
 ref: refs/heads/omk/run/nightly: - -> c
 ref: refs/heads/omk/task/nightly/deps: - -> 1
 ref: refs/heads/omk/task/nightly/api: - -> 2
@@ -216,7 +216,7 @@ ref: refs/omk/proofs/20261122t185155z-4f2a9c: - -> 9
 
 #[test]
 fn a_head_that_is_gone_gets_branches_and_no_pull_request() {
-    insta::assert_snapshot!(steps("{as: pull-request}", &request(), &Found::default()), @r#"
+    insta::assert_snapshot!(steps("{as: pull-request}", &request(), &RemoteState::default()), @r#"
 ref: refs/heads/omk/run/pr-12: - -> c
 ref: refs/omk/proofs/20261122t185155z-4f2a9c: - -> 9
 trouble: `feature` is gone, so there is nothing to merge the result into: its own branch is pushed, and can be merged elsewhere
@@ -258,7 +258,7 @@ fn a_pull_request_that_a_person_closed_stays_closed_until_its_definition_changes
         &task_definition(&plan, &deps).unwrap(),
     );
     let branch = task_branch(&request.scope, &deps);
-    let mut found = Found::default();
+    let mut found = RemoteState::default();
     found
         .pulls
         .insert(branch.clone(), vec![closed(13, &branch, &marker)]);
@@ -310,7 +310,7 @@ fn a_person_who_asks_in_a_comment_gets_a_new_pull_request() {
 fn no_more_pull_requests_are_open_at_once_than_the_plan_allows() {
     let request = nightly();
     let gone = "omk/task/nightly/long-gone";
-    let mut found = Found::default();
+    let mut found = RemoteState::default();
     found
         .pulls
         .insert(gone.to_owned(), vec![pull_of(11, gone, "")]);
@@ -345,15 +345,15 @@ fn only_what_is_ready_is_delivered_unless_the_plan_says_partial() {
         share(&plan(deliver), &outcome(view))
     };
     let same = |_: &mut View| ();
-    assert_eq!(of("{}", RunVerdict::Ready, same), Share::All);
+    assert_eq!(of("{}", RunVerdict::Ready, same), DeliveredShare::All);
     assert_eq!(
         of("{}", RunVerdict::Ready, |view| view.result = None),
-        Share::Nothing
+        DeliveredShare::Nothing
     );
     assert_eq!(
         of("{}", RunVerdict::Ready, |view| view.result =
             Some(view.base.clone())),
-        Share::Nothing
+        DeliveredShare::Nothing
     );
     for verdict in [
         RunVerdict::NotReady,
@@ -361,22 +361,28 @@ fn only_what_is_ready_is_delivered_unless_the_plan_says_partial() {
         RunVerdict::BlockedOnExternal,
         RunVerdict::FailedInfra,
     ] {
-        assert_eq!(of("{}", verdict, same), Share::Nothing);
-        assert_eq!(of("{partial: true}", verdict, same), Share::Partial);
+        assert_eq!(of("{}", verdict, same), DeliveredShare::Nothing);
+        assert_eq!(
+            of("{partial: true}", verdict, same),
+            DeliveredShare::Partial
+        );
     }
     for verdict in [RunVerdict::Neutral, RunVerdict::Cancelled] {
-        assert_eq!(of("{partial: true}", verdict, same), Share::Nothing);
+        assert_eq!(
+            of("{partial: true}", verdict, same),
+            DeliveredShare::Nothing
+        );
     }
     let unproven = |view: &mut View| view.gates = vec![failing_gate("test", 1)];
     assert_eq!(
         of("{partial: true}", RunVerdict::NotReady, unproven),
-        Share::Nothing
+        DeliveredShare::Nothing
     );
     assert_eq!(
         of("{partial: true}", RunVerdict::NotReady, |view| view
             .gates
             .clear()),
-        Share::Nothing
+        DeliveredShare::Nothing
     );
     insta::assert_snapshot!(steps_of(&plan("{partial: true, draft: false}"), &request, &outcome(bad(&request)), &fresh()), @r#"
 ref: refs/heads/omk/run/pr-12: - -> c

@@ -2,10 +2,10 @@
 //! dashboard.
 
 use omk_action::fact::*;
-use omk_action::report::dashboard::{self, Entry, Last, Open};
+use omk_action::report::dashboard::{self, DashboardRun, Last, OpenPullRequest};
 use omk_action::report::pull::{self, About, PullText, Starts};
-use omk_action::report::sticky::{self, Lost};
-use omk_action::report::{Instead, Placed, Pull, Stage, Trouble, View, check};
+use omk_action::report::sticky::{self, LostRun};
+use omk_action::report::{DeliveryObstacle, Instead, Placed, Pull, TaskStage, View, check};
 use omk_action::request::{Ask, Request};
 use omk_action::text::ForgeKind;
 
@@ -100,7 +100,7 @@ fn the_comment_of_a_run_under_way() {
     let mut view = good(&request);
     (view.verdict, view.ended, view.result) = (None, None, None);
     view.gates.clear();
-    view.tasks[1].stage = Stage::Running {
+    view.tasks[1].stage = TaskStage::Running {
         doing: "agent".to_owned(),
     };
     let text = sticky::running(&request, &view);
@@ -263,7 +263,7 @@ fn the_comment_of_every_other_verdict() {
     };
     insta::assert_snapshot!(of(RunVerdict::Neutral, |view| {
         view.result = None;
-        view.tasks = vec![task("deps", Stage::Completed { landed: None, ejected: None })];
+        view.tasks = vec![task("deps", TaskStage::Completed { landed: None, ejected: None })];
     }), @r#"
 ### ⚪ omk `nightly`: neutral
 
@@ -345,13 +345,13 @@ fn the_comment_of_every_other_verdict() {
 fn the_comment_of_a_run_that_cannot_be_believed() {
     let request = request();
     for lost in [
-        Lost::NoJudgement,
-        Lost::Cancelled,
-        Lost::Refused("a path leaves the bundle: `../x`".to_owned()),
+        LostRun::NoJudgement,
+        LostRun::Cancelled,
+        LostRun::Refused("a path leaves the bundle: `../x`".to_owned()),
     ] {
         sound(&sticky::lost(&request, &lost), sticky::LIMIT);
     }
-    insta::assert_snapshot!(sticky::lost(&request, &Lost::NoBundle), @r#"
+    insta::assert_snapshot!(sticky::lost(&request, &LostRun::NoBundle), @r#"
 <!-- omk:sticky:pr-12 -->
 <!-- omk:data {"run":"20261122t185155z-4f2a9c","base":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","state":"lost","verdict":"failed_infra","workflow":9001} -->
 ### ❌ omk: failed infra
@@ -363,7 +363,7 @@ The job that ran the tasks ended without leaving its result: it was cancelled or
 
 <sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · asked for by `ann` · [workflow run 9001](https://github.com/acme/widget/actions/runs/9001), attempt 1, artifact `omk-pr-12-20261122t185155z-4f2a9c`</sub>
 "#);
-    let refused = Lost::Refused("the path `../x` leaves the bundle @everyone <b>".to_owned());
+    let refused = LostRun::Refused("the path `../x` leaves the bundle @everyone <b>".to_owned());
     insta::assert_snapshot!(above_the_fold(&sticky::lost(&request, &refused)), @r#"
 ### ❌ omk: failed infra
 
@@ -374,7 +374,7 @@ What the run left is not to be believed: the path \`../x\` leaves the bundle @<!
 
 <sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · asked for by `ann` · [workflow run 9001](https://github.com/acme/widget/actions/runs/9001), attempt 1, artifact `omk-pr-12-20261122t185155z-4f2a9c`</sub>
 "#);
-    insta::assert_snapshot!(above_the_fold(&sticky::lost(&nightly(), &Lost::NoJudgement)), @r#"
+    insta::assert_snapshot!(above_the_fold(&sticky::lost(&nightly(), &LostRun::NoJudgement)), @r#"
 ### ❌ omk: failed infra
 
 The job that judges the result ended without a judgement, so nobody but the agent's own job has seen it. Nothing was delivered.
@@ -386,7 +386,7 @@ The job that judges the result ended without a judgement, so nobody but the agen
 "#);
     let why =
         "the plan cannot be read: omk.yaml is not at dddddddddddd; start a new run".to_owned();
-    let lost = Lost::NotStarted {
+    let lost = LostRun::NotStarted {
         why,
         verdict: RunVerdict::BlockedOnExternal,
     };
@@ -400,7 +400,7 @@ The run could not start: the plan cannot be read: omk.yaml is not at ddddddddddd
 
 <sub>run `20261122t185155z-4f2a9c` · base `bbbbbbbbbbbb` · asked for by `ann` · [workflow run 9001](https://github.com/acme/widget/actions/runs/9001), attempt 1, artifact `omk-pr-12-20261122t185155z-4f2a9c`</sub>
 "#);
-    insta::assert_snapshot!(above_the_fold(&sticky::lost(&request, &Lost::Cancelled)), @r#"
+    insta::assert_snapshot!(above_the_fold(&sticky::lost(&request, &LostRun::Cancelled)), @r#"
 ### ⚪ omk: cancelled
 
 The workflow was cancelled before the run was over. Nothing was delivered.
@@ -416,48 +416,48 @@ The workflow was cancelled before the run was over. Nothing was delivered.
 fn each_trouble_of_a_delivery_says_what_why_and_what_next() {
     let branch = || "omk/run/pr-12".to_owned();
     let all = [
-        Trouble::PullsNotAllowed,
-        Trouble::HeadMoved {
+        DeliveryObstacle::PullsNotAllowed,
+        DeliveryObstacle::HeadMoved {
             branch: "feature".to_owned(),
             now: tip('e').commit,
         },
-        Trouble::Behind {
+        DeliveryObstacle::Behind {
             branch: "feature".to_owned(),
             now: tip('e').commit,
         },
-        Trouble::TargetGone {
+        DeliveryObstacle::TargetGone {
             branch: "feature".to_owned(),
         },
-        Trouble::RefRefused {
+        DeliveryObstacle::RefRefused {
             name: branch(),
             said: "protected".to_owned(),
         },
-        Trouble::HeadRefused {
+        DeliveryObstacle::HeadRefused {
             branch: "feature".to_owned(),
             said: "protected branch hook declined".to_owned(),
         },
-        Trouble::Foreign {
+        DeliveryObstacle::Foreign {
             branch: branch(),
             tip: tip('f').commit,
         },
-        Trouble::Closed {
+        DeliveryObstacle::Closed {
             number: 13,
             task: Some("api".parse().unwrap()),
         },
-        Trouble::Full {
+        DeliveryObstacle::Full {
             limit: 5,
             waiting: 2,
         },
-        Trouble::PushRefused {
+        DeliveryObstacle::PushRefused {
             said: "pre-receive hook declined".to_owned(),
         },
-        Trouble::NoChecks {
+        DeliveryObstacle::NoChecks {
             instead: Instead::Status,
         },
-        Trouble::TokenGone {
+        DeliveryObstacle::TokenGone {
             undone: "write the comment".to_owned(),
         },
-        Trouble::Other("something else".to_owned()),
+        DeliveryObstacle::Other("something else".to_owned()),
     ];
     let sentences: Vec<String> = all
         .iter()
@@ -488,7 +488,7 @@ fn the_comment_of_a_run_whose_pull_request_may_not_be_opened() {
         compare: Some(
             "https://github.com/acme/widget/compare/feature...omk/run/pr-12?expand=1".to_owned(),
         ),
-        troubles: vec![Trouble::PullsNotAllowed],
+        troubles: vec![DeliveryObstacle::PullsNotAllowed],
         ..placed()
     };
     insta::assert_snapshot!(above_the_fold(&ended(&request, &good(&request), &placed)), @r#"
@@ -509,7 +509,7 @@ fn the_comment_of_a_run_whose_pull_request_may_not_be_opened() {
 #[test]
 fn the_comment_of_a_run_whose_head_has_moved() {
     let request = request();
-    let moved = Trouble::HeadMoved {
+    let moved = DeliveryObstacle::HeadMoved {
         branch: "feature`@x".to_owned(),
         now: tip('e').commit,
     };
@@ -574,7 +574,7 @@ flowchart LR
 "#);
     let text = check::lost(
         RunVerdict::FailedInfra,
-        &sticky::lost(&request, &Lost::NoBundle),
+        &sticky::lost(&request, &LostRun::NoBundle),
     );
     insta::assert_snapshot!(text.title, @"failed infra: nothing was delivered");
 }
@@ -604,8 +604,8 @@ running test
 - suite::test\_2 (src/api.rs:3): assertion \`left == right\` failed
 "#);
     insta::assert_debug_snapshot!(one.text.remarks[0], @r#"
-Remark {
-    place: Place {
+CheckRemark {
+    place: Location {
         path: "src/api.rs",
         line: 1,
         end_line: 1,
@@ -631,15 +631,15 @@ fn a_remarks_level_says_whether_it_decides() {
         change(&mut view.gates[0]);
         check::gates(ForgeKind::GitHub, &view)[0].text.remarks[0].level
     };
-    assert_eq!(level(|_| ()), Level::Error);
-    assert_eq!(level(|gate| gate.required = false), Level::Warning);
+    assert_eq!(level(|_| ()), ItemLevel::Error);
+    assert_eq!(level(|gate| gate.required = false), ItemLevel::Warning);
     assert_eq!(
         level(|gate| gate.against_base = Some(AgainstBase::PreExisting)),
-        Level::Notice
+        ItemLevel::Notice
     );
     assert_eq!(
         level(|gate| gate.against_base = Some(AgainstBase::Broke)),
-        Level::Error
+        ItemLevel::Error
     );
 }
 
@@ -863,12 +863,12 @@ fn the_dashboard_of_a_plan() {
         branches: vec!["omk/run/nightly".to_owned()],
         ..placed()
     };
-    let open = [Open {
+    let open = [OpenPullRequest {
         number: 13,
         url: "https://github.com/acme/widget/pull/13".to_owned(),
         branch: "omk/run/nightly".to_owned(),
     }];
-    let earlier = Entry {
+    let earlier = DashboardRun {
         run: "20261121t185155z-000001".parse().unwrap(),
         at: at(-86_000),
         verdict: RunVerdict::NotReady,
@@ -961,7 +961,7 @@ The ref holds a proof for each task that landed, one for the result, and the com
     assert!(dashboard::runs("<!-- omk:runs [{\"run\":1}] -->").is_empty());
     let lost = dashboard::body(
         &request,
-        Last::Lost(&Lost::NoBundle),
+        Last::Lost(&LostRun::NoBundle),
         at(730),
         Some(&[]),
         &remembered,
@@ -1041,7 +1041,7 @@ fn hostile_text_is_inert_and_keeps_every_limit() {
 fn hostile_text_is_inert_at(mut request: Request) {
     let forge = request.forge;
     let view = hostile(&mut request);
-    let troubles = vec![Trouble::Other(view.warnings[0].clone()); 30];
+    let troubles = vec![DeliveryObstacle::Other(view.warnings[0].clone()); 30];
     let placed = Placed {
         troubles,
         ..placed()
@@ -1053,7 +1053,7 @@ fn hostile_text_is_inert_at(mut request: Request) {
         (sticky::running(&request, &view), sticky::LIMIT, 1),
         (sticky::ended(&request, &view, &placed), sticky::LIMIT, 1),
         (
-            sticky::lost(&request, &Lost::Refused(view.warnings[0].clone())),
+            sticky::lost(&request, &LostRun::Refused(view.warnings[0].clone())),
             sticky::LIMIT,
             1,
         ),

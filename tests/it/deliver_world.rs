@@ -2,14 +2,14 @@
 //! GitHub.
 
 use axum::http::Method;
-use omk_action::deliver::{Delivered, Outcome, deliver};
+use omk_action::deliver::{Delivered, RunOutcome, deliver};
 use omk_action::exec::secret::Secret;
 use omk_action::fact::RunVerdict;
-use omk_action::git::{Message, Remote, Repo};
+use omk_action::git::{CommitMessage, Remote, Repo};
 use omk_action::id::{CommitId, TaskId, Tip};
 use omk_action::plan::Plan;
 use omk_action::proof::JudgedBy;
-use omk_action::report::{Stage, View};
+use omk_action::report::{TaskStage, View};
 use omk_action::request::Request;
 use serde_json::{Value, json};
 
@@ -76,7 +76,7 @@ impl Rig {
         self.world
             .git(&["reset", "--quiet", "--hard", self.base.commit.as_str()]);
         let id: TaskId = task.parse().unwrap();
-        let message = Message::new(&format!("Do {task}"), &request.run, &id, 1);
+        let message = CommitMessage::new(&format!("Do {task}"), &request.run, &id, 1);
         let commit = self
             .repo
             .commit(&tree, std::slice::from_ref(&on.commit), &message, at(100))
@@ -91,7 +91,7 @@ impl Rig {
         request: &mut Request,
         verdict: RunVerdict,
         tasks: &[&str],
-    ) -> Outcome {
+    ) -> RunOutcome {
         request.base = self.base.commit.clone();
         let (mut tip, mut commits, mut views): (Tip, Vec<(TaskId, CommitId)>, Vec<_>) =
             (self.base.clone(), Vec::new(), Vec::new());
@@ -100,7 +100,7 @@ impl Rig {
             commits.push((name.parse().unwrap(), tip.commit.clone()));
             views.push(task(
                 name,
-                Stage::Completed {
+                TaskStage::Completed {
                     landed: Some(tip.clone()),
                     ejected: None,
                 },
@@ -108,7 +108,7 @@ impl Rig {
         }
         let mut view: View = view(request, verdict, views);
         (view.base, view.result) = (self.base.clone(), Some(tip.clone()));
-        Outcome {
+        RunOutcome {
             verdict,
             result: Some(tip),
             tasks: commits,
@@ -122,7 +122,7 @@ impl Rig {
         &self,
         plan: &Plan,
         request: &Request,
-        outcome: &Outcome,
+        outcome: &RunOutcome,
     ) -> Delivered {
         deliver(
             &self.server.forge(),

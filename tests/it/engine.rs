@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use omk_action::engine::{Engine, Illegal, TaskState};
 use omk_action::fact::{
-    Began, Change, Class, Evidence, Fact, Failure, GateOutcome, GateVerdict, Host, Landing, Order,
-    Outcome, PlanSource, RunVerdict, Session, Spending, Tokens, Trigger,
+    Began, Change, Class, Evidence, Fact, Failure, GateOutcome, GateVerdict, HostProcess, Landing,
+    Order, Outcome, PlanSource, RunVerdict, Session, Spending, Tokens, Trigger,
 };
 use omk_action::glob::Glob;
 use omk_action::id::{CommitId, GateId, Moment, RepoPath, Sha256, TaskId, Tip, TreeId};
@@ -31,8 +31,8 @@ pub(crate) fn tip(number: u32) -> Tip {
     }
 }
 
-pub(crate) fn host() -> Host {
-    Host {
+pub(crate) fn host() -> HostProcess {
+    HostProcess {
         name: "here".into(),
         pid: 1,
         platform: "linux/x86_64".into(),

@@ -1,7 +1,7 @@
 //! What becomes of what landed: what proves a tree, which verdict holds, who is taken out, and what
 //! is built on what.
 
-use omk_action::engine::Waits;
+use omk_action::engine::WaitReason;
 use omk_action::fact::{
     Change, Class, Evidence, Fact, Failure, GateOutcome, GateVerdict, Order, Outcome, RunVerdict,
 };
@@ -375,7 +375,7 @@ fn a_task_is_built_on_the_last_of_those_that_waited_with_it_and_on_all_that_one_
     let mut world = World::new(plan, 4);
     assert_eq!(
         world.engine.task(&task("t2")).unwrap().waits,
-        Some(Waits::Paths(task("t0")))
+        Some(WaitReason::Paths(task("t0")))
     );
     lands(&mut world, "t3", 5, false);
     lands(&mut world, "t0", 6, false);

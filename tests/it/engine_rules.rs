@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use omk_action::engine::{CancelReason, TaskState, Waits, jittered_backoff};
+use omk_action::engine::{CancelReason, TaskState, WaitReason, jittered_backoff};
 use omk_action::fact::{
     Began, Change, Class, Evidence, Fact, Failure, GateOutcome, GateVerdict, Limit, Outcome,
     RunVerdict,
@@ -460,16 +460,16 @@ fn a_task_says_what_it_waits_for() {
     let waits = |world: &World, id: &str| world.engine.task(&task(id)).unwrap().waits;
     assert_eq!(under_way(&world), ["t0", "t2", "t5"]);
     assert_eq!(waits(&world, "t0"), None, "it is under way");
-    assert_eq!(waits(&world, "t1"), Some(Waits::Dependencies));
-    assert_eq!(waits(&world, "t3"), Some(Waits::Paths(task("t2"))));
-    assert_eq!(waits(&world, "t4"), Some(Waits::Preflight));
-    assert_eq!(waits(&world, "t6"), Some(Waits::Worker));
+    assert_eq!(waits(&world, "t1"), Some(WaitReason::Dependencies));
+    assert_eq!(waits(&world, "t3"), Some(WaitReason::Paths(task("t2"))));
+    assert_eq!(waits(&world, "t4"), Some(WaitReason::Preflight));
+    assert_eq!(waits(&world, "t6"), Some(WaitReason::Worker));
     world.happens(Fact::Preflighted {
         gates: vec![outcome(true)],
         trouble: None,
     });
     ends(&mut world, "t0", failed(Class::Timeout));
-    assert!(matches!(waits(&world, "t0"), Some(Waits::Backoff(_))));
+    assert!(matches!(waits(&world, "t0"), Some(WaitReason::Backoff(_))));
     assert_eq!(
         world.engine.at(),
         Some(omk_action::id::Moment::from_millis(world.now))
@@ -530,7 +530,7 @@ fn only_a_rate_limit_that_names_a_wait_holds_back_the_other_prompts() {
         let waits = world.engine.task(&task("t1")).unwrap().waits;
         assert_eq!(
             waits,
-            holds.then_some(Waits::Provider(until)),
+            holds.then_some(WaitReason::Provider(until)),
             "{class:?}, {retry_after_ms:?}"
         );
         assert_eq!(
@@ -552,7 +552,7 @@ fn what_could_start_after_a_failure_waits_once_the_failed_task_is_tried_again() 
     let waits = |world: &World| world.engine.task(&task("t1")).unwrap().waits;
     assert_eq!(
         (under_way(&world), waits(&world)),
-        (vec!["t2"], Some(Waits::Worker))
+        (vec!["t2"], Some(WaitReason::Worker))
     );
     world.active.clear();
     world.holding.clear();
@@ -565,7 +565,7 @@ fn what_could_start_after_a_failure_waits_once_the_failed_task_is_tried_again() 
     });
     assert_eq!(
         (under_way(&world), waits(&world)),
-        (vec!["t0", "t2"], Some(Waits::Dependencies))
+        (vec!["t0", "t2"], Some(WaitReason::Dependencies))
     );
 }
 
@@ -654,7 +654,7 @@ fn of_all_that_hold_its_paths_a_task_waits_for_the_last_one() {
         let world = World::new(plan, 3);
         assert_eq!(
             world.engine.task(&task("t2")).unwrap().waits,
-            Some(Waits::Paths(task("t1")))
+            Some(WaitReason::Paths(task("t1")))
         );
     }
 }

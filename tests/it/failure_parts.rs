@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use omk_action::fact::{Class, Failure, GateOutcome, GateVerdict, LogEvidence, RunVerdict};
 use omk_action::id::Sha256;
-use omk_action::report::terminal::{Colour, Event, line, summary};
-use omk_action::report::{Placed, Stage, View, check, html, junit, sticky};
+use omk_action::report::terminal::{Colour, ProgressEvent, line, summary};
+use omk_action::report::{Placed, TaskStage, View, check, html, junit, sticky};
 use omk_action::text::ForgeKind;
 
 use crate::deliver_sample::{gate, landed, request, task, view};
@@ -43,7 +43,7 @@ fn failure() -> Failure {
 
 /// A run of which one task fails, and the result too, at the same script.
 fn failing() -> View {
-    let mut api = task("api", Stage::Failed);
+    let mut api = task("api", TaskStage::Failed);
     api.failure = Some(failure());
     api.gates = vec![script_gate()];
     let mut view = view(
@@ -58,7 +58,7 @@ fn failing() -> View {
 #[test]
 fn a_line_of_the_log_counts_the_lines_that_it_has_no_room_for() {
     let (api, failure) = ("api".parse().unwrap(), failure());
-    let event = Event::Retrying {
+    let event = ProgressEvent::Retrying {
         task: &api,
         failure: &failure,
         wait: Duration::from_secs(2),

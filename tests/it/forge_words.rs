@@ -5,16 +5,16 @@ use omk_action::command::{Malformed, plan_of, read};
 use omk_action::fact::*;
 use omk_action::id::*;
 use omk_action::plan::{self, Complaints, Permission, Plan};
-use omk_action::report::dashboard::{self, Entry, Last, Open};
-use omk_action::report::plan_check::{Found, Origin, PlanCheck, Whose};
+use omk_action::report::dashboard::{self, DashboardRun, Last, OpenPullRequest};
+use omk_action::report::plan_check::{PlanCheck, PlanFinding, PlanOwner, PullOrigin};
 use omk_action::report::preview::Preview;
 use omk_action::report::pull::{self, About, PullText, Starts};
 use omk_action::report::reply::Reply;
 use omk_action::report::reply::answer::*;
 use omk_action::report::reply::refuse::*;
 use omk_action::report::reply::show::{self, approval_needed};
-use omk_action::report::sticky::{self, Lost};
-use omk_action::report::{Instead, Placed, Pull, Trouble, check, code_quality};
+use omk_action::report::sticky::{self, LostRun};
+use omk_action::report::{DeliveryObstacle, Instead, Placed, Pull, check, code_quality};
 use omk_action::request::{Ask, Request};
 use omk_action::text::ForgeKind;
 use omk_action::trust::{Refusal, Unpinned};
@@ -92,13 +92,13 @@ fn answers(forge: ForgeKind) -> Vec<String> {
     let plan = Sha256::of(b"plan");
     let whole = plan.as_str().parse().unwrap();
     let head = commit('a');
-    let none = Standing {
+    let none = ScopeStanding {
         head: &head,
         check: None,
         workflow_url: None,
         comment_url: None,
     };
-    let busy = Standing {
+    let busy = ScopeStanding {
         check: Some(("under way", url)),
         workflow_url: Some(url),
         ..none.clone()
@@ -250,74 +250,74 @@ fn placed(forge: ForgeKind, pulls: u64) -> Placed {
     }
 }
 
-fn troubles() -> Vec<Trouble> {
+fn troubles() -> Vec<DeliveryObstacle> {
     let branch = || "omk/run/x".to_owned();
     let feature = || "feature".to_owned();
     vec![
-        Trouble::PullsNotAllowed,
-        Trouble::HeadMoved {
+        DeliveryObstacle::PullsNotAllowed,
+        DeliveryObstacle::HeadMoved {
             branch: feature(),
             now: commit('e'),
         },
-        Trouble::Behind {
+        DeliveryObstacle::Behind {
             branch: feature(),
             now: commit('e'),
         },
-        Trouble::TargetGone { branch: feature() },
-        Trouble::RefRefused {
+        DeliveryObstacle::TargetGone { branch: feature() },
+        DeliveryObstacle::RefRefused {
             name: branch(),
             said: "pre-receive hook declined".to_owned(),
         },
-        Trouble::HeadRefused {
+        DeliveryObstacle::HeadRefused {
             branch: feature(),
             said: "pre-receive hook declined".to_owned(),
         },
-        Trouble::Foreign {
+        DeliveryObstacle::Foreign {
             branch: branch(),
             tip: commit('f'),
         },
-        Trouble::Overtaken { by: run() },
-        Trouble::Closed {
+        DeliveryObstacle::Overtaken { by: run() },
+        DeliveryObstacle::Closed {
             number: 13,
             task: Some("api".parse().unwrap()),
         },
-        Trouble::Closed {
+        DeliveryObstacle::Closed {
             number: 13,
             task: None,
         },
-        Trouble::Full {
+        DeliveryObstacle::Full {
             limit: 5,
             waiting: 1,
         },
-        Trouble::Full {
+        DeliveryObstacle::Full {
             limit: 5,
             waiting: 2,
         },
-        Trouble::PushRefused {
+        DeliveryObstacle::PushRefused {
             said: "pre-receive hook declined".to_owned(),
         },
-        Trouble::NoChecks {
+        DeliveryObstacle::NoChecks {
             instead: Instead::Nothing,
         },
-        Trouble::TokenGone {
+        DeliveryObstacle::TokenGone {
             undone: "write the comment".to_owned(),
         },
-        Trouble::Other("something else".to_owned()),
+        DeliveryObstacle::Other("something else".to_owned()),
     ]
 }
 
 /// Why a run can be lost.
-fn losses() -> Vec<Lost> {
+fn losses() -> Vec<LostRun> {
     vec![
-        Lost::NotStarted {
+        LostRun::NotStarted {
             why: "there is no key".to_owned(),
             verdict: RunVerdict::NotReady,
         },
-        Lost::Unpublished("the disk is full".to_owned(), RunVerdict::FailedInfra),
-        Lost::NoBundle,
-        Lost::NoJudgement,
-        Lost::Refused("a path leaves the bundle".to_owned()),
-        Lost::Cancelled,
+        LostRun::Unpublished("the disk is full".to_owned(), RunVerdict::FailedInfra),
+        LostRun::NoBundle,
+        LostRun::NoJudgement,
+        LostRun::Refused("a path leaves the bundle".to_owned()),
+        LostRun::Cancelled,
     ]
 }
 
@@ -382,7 +382,7 @@ fn pages(forge: ForgeKind) -> Vec<String> {
     texts.push(shown(check::ended(&request, &view, &with_troubles)));
     texts.push(shown(check::lost(
         RunVerdict::FailedInfra,
-        &sticky::lost(&request, &Lost::NoBundle),
+        &sticky::lost(&request, &LostRun::NoBundle),
     )));
     let mut many = bad(&request);
     many.gates = (0..22)
@@ -439,12 +439,12 @@ fn pages(forge: ForgeKind) -> Vec<String> {
         );
     }
     let due = due(forge);
-    let open = [Open {
+    let open = [OpenPullRequest {
         number: 13,
         url: page(forge, 13),
         branch: "omk/run/nightly".to_owned(),
     }];
-    let earlier = Entry {
+    let earlier = DashboardRun {
         run: "20261121t185155z-000001".parse().unwrap(),
         at: at(-86_000),
         verdict: RunVerdict::NotReady,
@@ -463,7 +463,7 @@ fn pages(forge: ForgeKind) -> Vec<String> {
     ));
     texts.push(dashboard::body(
         &due,
-        Last::Lost(&Lost::NoBundle),
+        Last::Lost(&LostRun::NoBundle),
         at(730),
         Some(&[]),
         &[earlier],
@@ -477,30 +477,30 @@ fn plan_checks(forge: ForgeKind) -> Vec<String> {
     let preview =
         Preview::of(&parsed("version: 1\nname: n\ntasks: [{id: a, run: 'true'}]\n").unwrap());
     let digest = Sha256::of(b"plan");
-    let changed = |permission| Found::Changed {
+    let changed = |permission| PlanFinding::Changed {
         digest: &digest,
         preview: &preview,
         diff: "-a\n+b\n",
         permission,
     };
     let all = [
-        (Origin::Own, Found::Nothing),
-        (Origin::Own, Found::Same(&preview)),
-        (Origin::Own, changed(Some(Permission::Write))),
-        (Origin::Own, changed(None)),
-        (Origin::Fork, changed(Some(Permission::Write))),
+        (PullOrigin::Own, PlanFinding::Nothing),
+        (PullOrigin::Own, PlanFinding::Same(&preview)),
+        (PullOrigin::Own, changed(Some(Permission::Write))),
+        (PullOrigin::Own, changed(None)),
+        (PullOrigin::Fork, changed(Some(Permission::Write))),
         (
-            Origin::Own,
-            Found::Wrong {
+            PullOrigin::Own,
+            PlanFinding::Wrong {
                 complaints: &complaints,
-                whose: Whose::PullRequest,
+                whose: PlanOwner::PullRequest,
             },
         ),
         (
-            Origin::Own,
-            Found::Wrong {
+            PullOrigin::Own,
+            PlanFinding::Wrong {
                 complaints: &complaints,
-                whose: Whose::Base,
+                whose: PlanOwner::Base,
             },
         ),
     ];

@@ -5,12 +5,12 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use omk_action::exec::{Reach, Sandbox, Shepherd, probe};
+use omk_action::exec::{NetworkReach, Sandbox, Shepherd, probe};
 use omk_action::fact::{AgainstBase, GateOutcome, GateVerdict};
 use omk_action::gate::baseline::compare;
 use omk_action::gate::ground::Ground;
 use omk_action::gate::items::{self, Document, Items, KEPT, SIZE_CAP};
-use omk_action::gate::judge::{Judged, Site, fingerprint, judge};
+use omk_action::gate::judge::{GateEnvironment, Judged, fingerprint, judge};
 use omk_action::gate::passes;
 use omk_action::id::Sha256;
 use omk_action::plan::{Baseline, Gate, Report, ReportFormat, RoomLevel};
@@ -653,7 +653,7 @@ impl Bench {
         &self,
         room: Option<&Sandbox>,
         doors: Option<UnboundedSender<TcpListener>>,
-        does: impl AsyncFnOnce(&Gate, &Site<'_>) -> T,
+        does: impl AsyncFnOnce(&Gate, &GateEnvironment<'_>) -> T,
     ) -> T {
         let env = BTreeMap::from([
             ("PATH".into(), std::env::var_os("PATH").expect("a PATH")),
@@ -662,7 +662,7 @@ impl Bench {
             ("TMPDIR".into(), self.path("tmp").into()),
         ]);
         let shepherd = Shepherd::new(env!("CARGO_BIN_EXE_omk").into());
-        let site = Site {
+        let site = GateEnvironment {
             shepherd: &shepherd,
             dir: &self.path("slot"),
             env: &env,
@@ -732,7 +732,7 @@ async fn a_failure_is_named_without_the_home_and_the_tmpdir_of_the_execution() {
 #[expect(clippy::print_stderr, reason = "a test that did not run says so")]
 async fn the_doors_of_a_room_open_for_a_gate_and_for_its_fingerprint() {
     let bench = Bench::new("true");
-    let reach = Reach::Doors(vec![40_000]);
+    let reach = NetworkReach::Doors(vec![40_000]);
     if probe(
         &Shepherd::new(env!("CARGO_BIN_EXE_omk").into()),
         reach.clone(),

@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use omk_action::exec::Pulse;
 use omk_action::fact::{Limit, Tokens};
-use omk_action::gateway::{Admission, Budget, Config, Gateway, Key, Pass, Timeouts, Upstream};
-use omk_action::model::{Facts, Thinking, Wire};
+use omk_action::gateway::{
+    Admission, Budget, Config, Gateway, Pass, ProviderKey, Timeouts, Upstream,
+};
+use omk_action::model::{ModelFacts, Thinking, Wire};
 use serde_json::{Value, json};
 
 use crate::model::{Model, Turn};
@@ -25,7 +27,7 @@ pub(crate) const MODEL: &str = omk_action::model::DEFAULT;
 /// How requests to that model are put.
 pub(crate) fn wire(model: &str, wish: Thinking) -> Wire {
     Wire::settle(
-        &Facts::gather(model, "https://api.moonshot.ai/v1", None),
+        &ModelFacts::gather(model, "https://api.moonshot.ai/v1", None),
         wish,
     )
     .unwrap()
@@ -35,7 +37,7 @@ pub(crate) fn live(model: &Model) -> Config {
     Config {
         upstream: Upstream::Live {
             base_url: model.base_url.clone(),
-            key: Key::new(KEY).unwrap(),
+            key: ProviderKey::new(KEY).unwrap(),
         },
         record: None,
         budget: Budget::default(),
@@ -250,7 +252,7 @@ async fn a_provider_that_is_not_reached_is_named_with_the_reason() {
     let model = scripted(Vec::new()).await;
     let upstream = Upstream::Live {
         base_url: format!("http://127.0.0.1:{free}/v1"),
-        key: Key::new(KEY).unwrap(),
+        key: ProviderKey::new(KEY).unwrap(),
     };
     let gateway = Gateway::start(Config {
         upstream,

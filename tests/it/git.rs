@@ -16,8 +16,8 @@ use std::process::Command;
 use proptest::prelude::*;
 
 use omk_action::git::{
-    Anchor, EntryKind, Expected, GitError, Landed, MergedBase, Message, Pool, Repo, Slot, Terms,
-    Trailers,
+    Anchor, CommitMessage, EntryKind, Expected, GitError, MergeOutcome, MergedBase, Pool, Repo,
+    Slot, Terms, Trailers,
 };
 use omk_action::id::{CommitId, Moment, RepoPath, Tip, TreeId};
 use omk_action::plan::Size;
@@ -192,8 +192,8 @@ fn put(root: &Path, path: &str, text: &str) {
     fs::write(path, text).unwrap();
 }
 
-fn message(subject: &str) -> Message {
-    Message::new(
+fn message(subject: &str) -> CommitMessage {
+    CommitMessage::new(
         subject,
         &"20261122t185155z-4f2a9c".parse().unwrap(),
         &"api".parse().unwrap(),
@@ -328,7 +328,7 @@ fn the_users_checkout_is_never_touched_though_it_is_dirty_and_in_the_middle_of_a
     let landed = repo
         .land(&head, &Tip { commit, tree }, &message("new"), WHEN)
         .unwrap();
-    assert!(matches!(landed, Landed::Clean(_)));
+    assert!(matches!(landed, MergeOutcome::Clean(_)));
     world.check_reset(&slot, &head);
     drop(slot);
     world.pool().remove_idle().unwrap();
@@ -922,11 +922,11 @@ fn a_change_lands_as_one_commit_and_a_conflict_names_its_paths() {
         ],
     );
     let clash = world.change(&base.commit, &[("src/lib.rs", Some("uno\ntwo\nthree\n"))]);
-    let Landed::Clean(tip) = repo.land(&base, &one, &message("one"), WHEN).unwrap() else {
+    let MergeOutcome::Clean(tip) = repo.land(&base, &one, &message("one"), WHEN).unwrap() else {
         panic!("one is clean")
     };
     assert_eq!(tip.tree, one.tree);
-    let Landed::Clean(tip) = repo.land(&tip, &two, &message("two"), WHEN).unwrap() else {
+    let MergeOutcome::Clean(tip) = repo.land(&tip, &two, &message("two"), WHEN).unwrap() else {
         panic!("two is clean")
     };
     let read = |name: &str| {
@@ -938,11 +938,11 @@ fn a_change_lands_as_one_commit_and_a_conflict_names_its_paths() {
     );
     assert_eq!(
         repo.land(&tip, &clash, &message("x"), WHEN).unwrap(),
-        Landed::Conflict(vec![path("src/lib.rs")])
+        MergeOutcome::Conflict(vec![path("src/lib.rs")])
     );
     assert_eq!(
         repo.land(&tip, &one, &message("x"), WHEN).unwrap(),
-        Landed::Empty
+        MergeOutcome::Empty
     );
     let run = "20261122t185155z-4f2a9c".parse().unwrap();
     Anchor::new(&repo, &run)
@@ -971,7 +971,7 @@ fn a_renamed_file_takes_the_other_sides_edit_along() {
         &base.commit,
         &[("old.rs", Some(&long.replace("line 7\n", "seven\n")))],
     );
-    let Landed::Clean(tip) = world
+    let MergeOutcome::Clean(tip) = world
         .repo()
         .land(&renamed, &edited, &message("x"), WHEN)
         .unwrap()
@@ -1001,7 +1001,7 @@ fn a_file_and_a_directory_of_one_name_are_a_conflict() {
         .repo()
         .land(&file, &directory, &message("x"), WHEN)
         .unwrap();
-    assert!(matches!(landed, Landed::Conflict(paths) if !paths.is_empty()));
+    assert!(matches!(landed, MergeOutcome::Conflict(paths) if !paths.is_empty()));
 }
 
 #[test]
@@ -1170,7 +1170,7 @@ fn shallow_and_partial_clones_work() {
         let repo = other.repo();
         assert!(matches!(
             repo.land(&one, &two, &message("x"), WHEN).unwrap(),
-            Landed::Clean(_)
+            MergeOutcome::Clean(_)
         ));
         assert!(matches!(
             repo.base_of(&head.commit, &[one.commit, two.commit])
@@ -1381,9 +1381,9 @@ proptest! {
         let landed = world.repo().land(&ours, &theirs, &message("x"), WHEN).unwrap();
         let by_git = String::from_utf8(output.stdout).unwrap();
         match landed {
-            Landed::Clean(tip) => prop_assert_eq!((true, tip.tree.as_str()), (output.status.success(), by_git.trim_end())),
-            Landed::Empty => prop_assert_eq!((true, ours.tree.as_str()), (output.status.success(), by_git.trim_end())),
-            Landed::Conflict(paths) => prop_assert!(!output.status.success() && !paths.is_empty(), "{paths:?} {by_git}"),
+            MergeOutcome::Clean(tip) => prop_assert_eq!((true, tip.tree.as_str()), (output.status.success(), by_git.trim_end())),
+            MergeOutcome::Empty => prop_assert_eq!((true, ours.tree.as_str()), (output.status.success(), by_git.trim_end())),
+            MergeOutcome::Conflict(paths) => prop_assert!(!output.status.success() && !paths.is_empty(), "{paths:?} {by_git}"),
         }
     }
 }

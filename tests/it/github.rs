@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::http::Method;
 use omk_action::clock::Clock;
 use omk_action::exec::secret::Secret;
-use omk_action::forge::{ForgeError, GitHub, Patience, Site};
+use omk_action::forge::{ForgeError, GitHub, GitHubSite, Patience};
 use omk_action::id::{CommitId, Moment};
 use omk_action::trust::{Account, Rights};
 use serde_json::{Value, json};
@@ -83,7 +83,7 @@ async fn nobody_at_home_is_said_in_our_words() {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let api = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let site = Site {
+    let site = GitHubSite {
         api: api.clone(),
         repository: "a/b".into(),
         token: Secret::new(TOKEN.into()),
@@ -255,7 +255,7 @@ async fn an_enterprise_server_has_its_api_below_a_path() {
         format!("{}/api/v3", server.base),
         format!("{}/api/v3/", server.base),
     ] {
-        let site = Site {
+        let site = GitHubSite {
             api,
             ..server.site()
         };
@@ -290,7 +290,7 @@ async fn an_enterprise_server_has_its_api_below_a_path() {
 fn what_cannot_work_is_refused_before_anything_is_sent() {
     let check = |api: &str, repository: &str, token: &str| {
         let token = Secret::new(token.to_owned());
-        let site = Site {
+        let site = GitHubSite {
             api: api.into(),
             repository: repository.into(),
             token,
@@ -328,7 +328,7 @@ fn what_cannot_work_is_refused_before_anything_is_sent() {
 async fn the_token_is_in_no_debug_output() {
     let server = Server::start().await;
     server.tell("", &repository());
-    let site = Site {
+    let site = GitHubSite {
         token: Secret::new(format!("{TOKEN}\n")),
         ..server.site()
     };
@@ -657,7 +657,7 @@ async fn a_comparison_lists_paths_or_says_that_it_does_not() {
 #[tokio::test]
 async fn writes_of_all_copies_are_spaced() {
     let server = Server::start().await;
-    let site = Site {
+    let site = GitHubSite {
         spacing: Duration::from_millis(120),
         ..server.site()
     };

@@ -17,7 +17,7 @@ use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use omk_action::exec::secret::Secret;
-use omk_action::forge::{Forge, GitHub, Patience, Site};
+use omk_action::forge::{Forge, GitHub, GitHubSite, Patience};
 use omk_action::trust::Account;
 use serde_json::{Value, json};
 
@@ -114,8 +114,8 @@ impl Server {
         self.world.lock().unwrap()
     }
 
-    pub(crate) fn site(&self) -> Site {
-        Site {
+    pub(crate) fn site(&self) -> GitHubSite {
+        GitHubSite {
             api: self.base.clone(),
             repository: "acme/widget".into(),
             token: Secret::new(TOKEN.into()),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::http::Method;
 use omk_action::clock::Clock;
 use omk_action::exec::secret::Secret;
-use omk_action::forge::{ForgeError, GitLab, GitLabSite, Patience, Token};
+use omk_action::forge::{ForgeError, GitLab, GitLabSite, GitLabToken, Patience};
 use omk_action::id::CommitId;
 use omk_action::trust::Rights;
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ fn limited(headers: &[(&'static str, &str)]) -> Fault {
 async fn each_token_goes_into_its_own_header() {
     let server = Server::start().await;
     server.client().repository().await.unwrap();
-    let token = Token::Job(Secret::new(format!("{TOKEN}\n")));
+    let token = GitLabToken::Job(Secret::new(format!("{TOKEN}\n")));
     let job = GitLab::with_patience(
         GitLabSite {
             token,
@@ -247,7 +247,7 @@ async fn every_call_ends() {
 #[test]
 fn what_cannot_work_is_refused_before_anything_is_sent() {
     let check = |api: &str, token: &str| {
-        let token = Token::Access(Secret::new(token.to_owned()));
+        let token = GitLabToken::Access(Secret::new(token.to_owned()));
         let site = GitLabSite {
             api: api.into(),
             project: 7,
@@ -285,7 +285,7 @@ async fn a_token_is_somebody() {
         200,
         &json!({ "id": 5, "user": user(6, "ann") }),
     );
-    let token = Token::Job(Secret::new(TOKEN.into()));
+    let token = GitLabToken::Job(Secret::new(TOKEN.into()));
     let job = GitLab::with_patience(
         GitLabSite {
             token,

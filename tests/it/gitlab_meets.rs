@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use omk_action::exec::secret::Secret;
 use omk_action::forge::{
-    CheckState, CheckWanted, Conclusion, GitLab, GitLabSite, PullWanted, Reaction, Token,
+    CheckState, CheckWanted, Conclusion, GitLab, GitLabSite, GitLabToken, PullWanted, Reaction,
 };
 use omk_action::id::{CommitId, Moment};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::gitlab_server::patience;
 use crate::gitlab_world::{GitLabWorld, NUMBER, REQUEST, SOURCE};
 
-fn client(world: &GitLabWorld, token: Token) -> GitLab {
+fn client(world: &GitLabWorld, token: GitLabToken) -> GitLab {
     let site = GitLabSite {
         api: world.door.api_url(),
         project: NUMBER,
@@ -27,7 +27,10 @@ fn client(world: &GitLabWorld, token: Token) -> GitLab {
 }
 
 fn of(world: &GitLabWorld, name: &str) -> GitLab {
-    client(world, Token::Access(Secret::new(format!("glpat-{name}"))))
+    client(
+        world,
+        GitLabToken::Access(Secret::new(format!("glpat-{name}"))),
+    )
 }
 
 fn tip(world: &GitLabWorld, branch: &str) -> CommitId {
@@ -233,7 +236,7 @@ async fn the_client_finds_a_jobs_artifacts_and_cancels_a_pipeline() {
         "start_job",
         &json!({"job": world.pipeline("web", "maintainer").jobs["omk-gate"]}),
     );
-    let token = Token::Job(Secret::new(lost["token"].as_str().unwrap().to_owned()));
+    let token = GitLabToken::Job(Secret::new(lost["token"].as_str().unwrap().to_owned()));
     assert!(client(&world, token).me().await.is_ok());
     assert_ne!(world.state(), Value::Null);
 }

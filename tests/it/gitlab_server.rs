@@ -17,7 +17,7 @@ use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use omk_action::exec::secret::Secret;
-use omk_action::forge::{GitLab, GitLabSite, Token};
+use omk_action::forge::{GitLab, GitLabSite, GitLabToken};
 use omk_action::trust::Account;
 use serde_json::{Value, json};
 
@@ -119,7 +119,7 @@ impl Server {
         GitLabSite {
             api: format!("{}/api/v4", self.base),
             project: 7,
-            token: Token::Access(Secret::new(TOKEN.into())),
+            token: GitLabToken::Access(Secret::new(TOKEN.into())),
             spacing: Duration::ZERO,
             authorities: None,
         }

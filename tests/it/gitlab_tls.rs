@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use omk_action::exec::secret::Secret;
-use omk_action::forge::{ForgeError, GitLab, GitLabSite, Token};
+use omk_action::forge::{ForgeError, GitLab, GitLabSite, GitLabToken};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -70,7 +70,7 @@ fn site(port: u16, authorities: Option<PathBuf>) -> GitLabSite {
     GitLabSite {
         api: format!("https://127.0.0.1:{port}/api/v4"),
         project: 7,
-        token: Token::Access(Secret::new(TOKEN.into())),
+        token: GitLabToken::Access(Secret::new(TOKEN.into())),
         spacing: std::time::Duration::ZERO,
         authorities,
     }

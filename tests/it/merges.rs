@@ -17,7 +17,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use omk_action::git::{Landed, MergedBase, Message, Repo};
+use omk_action::git::{CommitMessage, MergeOutcome, MergedBase, Repo};
 use omk_action::id::{CommitId, Moment, RepoPath, Tip};
 
 use super::merges_world::{Files, World, file, first_files, git_in, lines, put, side, text};
@@ -31,8 +31,8 @@ const WHEN: Moment = Moment::from_millis(1_700_000_000_000);
 /// Rules that are in no tree, or not in the one that counts.
 const ELSEWHERE: &str = "*.txt merge=union\n*.c merge=mine\n*.sh -merge\n";
 
-fn message() -> Message {
-    Message::new(
+fn message() -> CommitMessage {
+    CommitMessage::new(
         "change",
         &"20261122t185155z-4f2a9c".parse().unwrap(),
         &"api".parse().unwrap(),
@@ -150,9 +150,9 @@ fn two_changes_merge_as_git_merges_them_wherever_omk_is_started() {
 
         // A landing is the same merge.
         let landed = match judge.land(&ours, &theirs, &message(), WHEN).unwrap() {
-            Landed::Clean(tip) => Ok(tip.tree),
-            Landed::Empty => Ok(ours.tree.clone()),
-            Landed::Conflict(paths) => Err(names(&paths)),
+            MergeOutcome::Clean(tip) => Ok(tip.tree),
+            MergeOutcome::Empty => Ok(ours.tree.clone()),
+            MergeOutcome::Conflict(paths) => Err(names(&paths)),
         };
         assert_eq!(landed, merged.map(|tip| tip.tree));
         if landed.is_ok() {
@@ -317,7 +317,7 @@ fn sides(rules: &str, ours: &str, theirs: &str) -> (World, Tip, Tip) {
 fn attributes_that_no_commit_holds_do_not_let_a_conflict_land() {
     let (world, ours, theirs) = sides("", "ours", "theirs");
     let land = || world.repo().land(&ours, &theirs, &message(), WHEN).unwrap();
-    let conflict = Landed::Conflict(vec!["a.txt".parse().unwrap()]);
+    let conflict = MergeOutcome::Conflict(vec!["a.txt".parse().unwrap()]);
     assert_eq!(land(), conflict);
     world.check_out("main");
     fs::write(world.top().join(".gitattributes"), "a.txt merge=union\n").unwrap();
@@ -329,7 +329,8 @@ fn attributes_that_no_commit_holds_do_not_let_a_conflict_land() {
     .unwrap();
     assert_eq!(land(), conflict);
     let (world, ours, theirs) = sides("*.txt merge=union\n", "ours", "theirs");
-    let Landed::Clean(tip) = world.repo().land(&ours, &theirs, &message(), WHEN).unwrap() else {
+    let MergeOutcome::Clean(tip) = world.repo().land(&ours, &theirs, &message(), WHEN).unwrap()
+    else {
         panic!("a union")
     };
     assert!(String::from_utf8_lossy(&world.files(&tip)["a.txt"].1).contains("ours\ntheirs\n"));
@@ -346,7 +347,10 @@ fn a_merge_driver_of_the_users_never_runs() {
         &format!("touch {}", ran.display()),
     ]);
     let landed = world.repo().land(&ours, &theirs, &message(), WHEN).unwrap();
-    assert_eq!(landed, Landed::Conflict(vec!["a.txt".parse().unwrap()]));
+    assert_eq!(
+        landed,
+        MergeOutcome::Conflict(vec!["a.txt".parse().unwrap()])
+    );
     assert!(!ran.exists());
     // It is there for `git merge`.
     world.git(&["merge", "--quiet", "theirs"]);
@@ -367,6 +371,6 @@ fn a_new_file_in_a_directory_that_was_renamed_is_a_conflict() {
     let added = world.commit("added", &of(&["old/a", "old/b", "c", "old/d"]), &[&base]);
     for (ours, theirs) in [(&renamed, &added), (&added, &renamed)] {
         let landed = world.repo().land(ours, theirs, &message(), WHEN).unwrap();
-        assert!(matches!(landed, Landed::Conflict(paths) if !paths.is_empty()));
+        assert!(matches!(landed, MergeOutcome::Conflict(paths) if !paths.is_empty()));
     }
 }

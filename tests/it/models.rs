@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use omk_action::model::{Facts, Thinking, Wire, card, cards, providers};
+use omk_action::model::{ModelFacts, Thinking, Wire, card, cards, providers};
 
 fn page() -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/models-and-keys.md"))
@@ -41,7 +41,7 @@ fn the_page_has_the_tables_contexts_prices_and_thinking() {
             Some(prices) => prices.map(|price| format!("{price:.2}")).join(" | "),
             None => "| |".to_owned(),
         };
-        let facts = Facts::gather(id, "https://api.moonshot.ai/v1", None);
+        let facts = ModelFacts::gather(id, "https://api.moonshot.ai/v1", None);
         let order = [Thinking::Auto, Thinking::On]
             .into_iter()
             .chain(Thinking::ALL.into_iter().skip(3))

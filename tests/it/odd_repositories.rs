@@ -26,7 +26,7 @@ use std::time::Duration;
 use git2::{IndexEntry, IndexTime, Oid, Repository, Signature};
 
 use omk_action::fact::{Fact, Outcome};
-use omk_action::git::{Message, Pool, Repo, Slot, Terms};
+use omk_action::git::{CommitMessage, Pool, Repo, Slot, Terms};
 use omk_action::id::{Moment, RepoPath, Tip};
 use omk_action::plan::Size;
 
@@ -345,7 +345,7 @@ impl Odd {
                 tree,
                 "what was laid out is no change"
             );
-            let message = Message::new(
+            let message = CommitMessage::new(
                 "t",
                 &"20261122t185155z-4f2a9c".parse().unwrap(),
                 &"t".parse().unwrap(),

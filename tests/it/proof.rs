@@ -93,7 +93,7 @@ pub(crate) fn input() -> Input {
             unrecorded: None,
         }],
         journal_head: Sha256::of(b"line"),
-        runner: Host {
+        runner: HostProcess {
             name: "runner".to_owned(),
             pid: 1,
             platform: "linux/x86_64".to_owned(),
@@ -116,8 +116,8 @@ pub(crate) fn input() -> Input {
 }
 
 /// A repository in which everything is as [`input`] says.
-pub(crate) fn seen() -> Seen {
-    Seen {
+pub(crate) fn seen() -> ProofContext {
+    ProofContext {
         result: Some(SeenCommit {
             tree: tree('2'),
             parents: vec![commit('b')],
@@ -142,7 +142,7 @@ pub(crate) fn seen() -> Seen {
 }
 
 /// Everything that fails, a line each.
-pub(crate) fn findings(input: &Input, seen: &Seen) -> String {
+pub(crate) fn findings(input: &Input, seen: &ProofContext) -> String {
     told(&check(&prove(input).to_bytes(), seen))
 }
 
@@ -308,7 +308,7 @@ fn a_good_proof_holds_and_says_what_it_is_worth() {
 #[test]
 fn each_thing_that_fails_is_named() {
     let mut all = String::new();
-    let mut story = |title: &str, change: &dyn Fn(&mut Input, &mut Seen)| {
+    let mut story = |title: &str, change: &dyn Fn(&mut Input, &mut ProofContext)| {
         let (mut input, mut seen) = (input(), seen());
         change(&mut input, &mut seen);
         all.push_str(&format!("# {title}\n{}\n", findings(&input, &seen)));
@@ -638,7 +638,7 @@ fn the_published_schema_is_the_one_the_types_give() {
 
 #[test]
 fn a_result_that_does_not_descend_from_its_base_is_found_out_as_that() {
-    let seen = Seen {
+    let seen = ProofContext {
         base_is_ancestor: Some(false),
         ..seen()
     };

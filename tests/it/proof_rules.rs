@@ -9,7 +9,7 @@ use omk_action::proof::*;
 use crate::proof::{commit, findings, gate, input, passed, seen, tree};
 
 /// What could not be checked, a line each.
-fn remarks(input: &Input, seen: &Seen) -> String {
+fn remarks(input: &Input, seen: &ProofContext) -> String {
     let checked = check(&prove(input).to_bytes(), seen);
     checked
         .remarks
@@ -30,7 +30,7 @@ fn reused() -> (Input, Input) {
     claims.gates[0].verdict = GateVerdict::Reused;
     claims.gates[0].reuse = Some(Reuse {
         key: Sha256::of(b"all that it depends on"),
-        from: Some(Origin {
+        from: Some(ProofOrigin {
             run: origin.run.clone(),
             proof: "api".into(),
             commit: origin.result.commit.clone(),
@@ -39,9 +39,9 @@ fn reused() -> (Input, Input) {
     (claims, origin)
 }
 
-fn with_origin(origin: &Input) -> Seen {
+fn with_origin(origin: &Input) -> ProofContext {
     let origins = [("20261122t185155z-4f2a9c/api".to_owned(), prove(origin))].into();
-    Seen { origins, ..seen() }
+    ProofContext { origins, ..seen() }
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_log_is_missing_if_it_is_neither_here_nor_strange() {
         "{}",
         remarks(&input(), &seen())
     );
-    let none = Seen {
+    let none = ProofContext {
         logs: [].into(),
         ..seen()
     };
@@ -147,7 +147,7 @@ fn a_log_is_missing_if_it_is_neither_here_nor_strange() {
         "{}",
         remarks(&input(), &none)
     );
-    let strange = Seen {
+    let strange = ProofContext {
         logs: [].into(),
         strange_logs: [(log, "it is a link".to_owned())].into(),
         ..seen()

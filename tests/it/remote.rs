@@ -14,7 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use omk_action::exec::secret::Secret;
-use omk_action::git::{GitError, RefUpdate, Refusal, Remote, Repo, Wanted};
+use omk_action::git::{FetchTarget, GitError, RefUpdate, Remote, RemoteRule, Repo};
 use omk_action::id::CommitId;
 
 use crate::world::World;
@@ -296,8 +296,8 @@ fn refs_are_pushed_looked_at_fetched_moved_and_deleted_with_a_token() {
         .fetch(
             &remote,
             &[
-                Wanted::Commit(second.clone()),
-                Wanted::Ref(PROOF.to_owned()),
+                FetchTarget::Commit(second.clone()),
+                FetchTarget::Ref(PROOF.to_owned()),
             ],
         )
         .unwrap();
@@ -449,22 +449,22 @@ fn refusals_are_told_apart() {
         (
             "pre-receive",
             "echo 'error: GH006: Protected branch update failed for refs/heads/main.'; exit 1",
-            Refusal::Protected,
+            RemoteRule::Protected,
         ),
         (
             "pre-receive",
             "echo 'GH013: Repository rule violations found'; exit 1",
-            Refusal::Protected,
+            RemoteRule::Protected,
         ),
         (
             "pre-receive",
             "echo 'refusing to allow a GitHub App to create or update workflow `.github/workflows/x.yml` without `workflows` permission'; exit 1",
-            Refusal::Workflow,
+            RemoteRule::Workflow,
         ),
         (
             "update",
             "test $1 != refs/heads/omk/run/pr-1",
-            Refusal::Other,
+            RemoteRule::Other,
         ),
     ] {
         let _ = std::fs::remove_file(served.bare().join("hooks/pre-receive"));
@@ -492,7 +492,7 @@ fn a_bad_token_a_missing_repository_and_a_redirect_are_told_apart_and_show_no_to
     let good = || Some(Secret::new(TOKEN.to_owned()));
     let nowhere: CommitId = "1".repeat(40).parse().unwrap();
     let lacks = repo
-        .fetch(&served.remote(), &[Wanted::Commit(nowhere)])
+        .fetch(&served.remote(), &[FetchTarget::Commit(nowhere)])
         .unwrap_err();
     assert!(matches!(lacks, GitError::RemoteLacks { .. }), "{lacks}");
     let refused = repo.ls_remote(&at("a.git", secret()), &[]).unwrap_err();

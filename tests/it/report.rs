@@ -8,7 +8,9 @@ use omk_action::id::*;
 use omk_action::plan::Event as Cause;
 use omk_action::plan::RoomLevel;
 use omk_action::proof::JudgedBy;
-use omk_action::report::terminal::{Colour, Event, Groups, Live, Screen, group, line, summary};
+use omk_action::report::terminal::{
+    Colour, Groups, Live, ProgressEvent, Screen, group, line, summary,
+};
 use omk_action::report::*;
 use proptest::prelude::*;
 
@@ -61,7 +63,7 @@ fn gate(id: &str, verdict: GateVerdict, log: &str) -> GateOutcome {
     }
 }
 
-fn task(id: &str, stage: Stage, from: i64, to: i64) -> TaskView {
+fn task(id: &str, stage: TaskStage, from: i64, to: i64) -> TaskView {
     TaskView {
         id: id.parse().expect("a task id"),
         name: id.to_owned(),
@@ -91,8 +93,8 @@ fn task(id: &str, stage: Stage, from: i64, to: i64) -> TaskView {
     }
 }
 
-fn landed(digit: char) -> Stage {
-    Stage::Completed {
+fn landed(digit: char) -> TaskStage {
+    TaskStage::Completed {
         landed: Some(tip(digit)),
         ejected: None,
     }
@@ -157,7 +159,7 @@ fn good() -> View {
     api.failure = Some(Failure::new(Class::Gate, "gate `test` failed"));
     let mut docs = task(
         "docs",
-        Stage::Completed {
+        TaskStage::Completed {
             landed: None,
             ejected: None,
         },
@@ -166,7 +168,7 @@ fn good() -> View {
     );
     docs.paths.clear();
     docs.dependencies = vec![deps.id.clone()];
-    let mut rare = task("rare", Stage::LeftOut, 0, 0);
+    let mut rare = task("rare", TaskStage::LeftOut, 0, 0);
     (rare.attempts, rare.started, rare.ended) = (0, None, None);
     (rare.gates, rare.paths) = (Vec::new(), Vec::new());
     let mut view = view(RunVerdict::Ready, vec![deps, api, docs, rare]);
@@ -177,7 +179,7 @@ fn good() -> View {
 
 fn failing() -> View {
     let deps = task("deps", landed('1'), 0, 95);
-    let mut api = task("api", Stage::Failed, 95, 700);
+    let mut api = task("api", TaskStage::Failed, 95, 700);
     api.dependencies = vec![deps.id.clone()];
     (api.attempts, api.retry_count) = (3, 3);
     api.failure = Some(Failure {
@@ -197,18 +199,18 @@ fn failing() -> View {
     test.failing = vec![FailingItem {
         key: "api::splits".to_owned(),
         message: "assertion `left == right` failed\n left: 1".to_owned(),
-        place: Some(Place {
+        place: Some(Location {
             path: "src/api.rs".to_owned(),
             line: 12,
             end_line: 12,
         }),
-        level: Level::Error,
+        level: ItemLevel::Error,
     }];
     test.failing_total = 2;
     api.gates = vec![gate("lint", GateVerdict::Passed, ""), test];
     let mut docs = task(
         "docs",
-        Stage::Cancelled {
+        TaskStage::Cancelled {
             why: "api failed".to_owned(),
         },
         0,
@@ -223,7 +225,7 @@ fn failing() -> View {
     };
     let bump = task(
         "bump",
-        Stage::Completed {
+        TaskStage::Completed {
             landed: None,
             ejected: Some(ejected),
         },
@@ -243,7 +245,7 @@ fn stopped() -> View {
     let deps = task("deps", landed('1'), 0, 95);
     let mut api = task(
         "api",
-        Stage::Pending {
+        TaskStage::Pending {
             waits: "for the run to go on".to_owned(),
             until: None,
         },
@@ -537,12 +539,12 @@ fn under_way() -> View {
     let mut view = failing();
     view.verdict = None;
     view.ended = None;
-    view.tasks[1].stage = Stage::Running {
+    view.tasks[1].stage = TaskStage::Running {
         doing: "agent".to_owned(),
     };
     view.tasks[1].ended = None;
     let until = Some(at(130));
-    view.tasks[2].stage = Stage::Pending {
+    view.tasks[2].stage = TaskStage::Pending {
         waits: String::new(),
         until,
     };
@@ -594,11 +596,11 @@ fn events_are_one_line_each() {
     let failure = Failure::new(Class::Gate, "gate `test` failed\nmore");
     let took = Duration::from_millis(61_500);
     let events = [
-        Event::Started {
+        ProgressEvent::Started {
             task: &api,
             attempt: 1,
         },
-        Event::Gate {
+        ProgressEvent::Gate {
             task: Some(&api),
             gate: &test,
             verdict: "failed (exit 1)",
@@ -606,35 +608,35 @@ fn events_are_one_line_each() {
             mark: Mark::Bad,
             took,
         },
-        Event::Retrying {
+        ProgressEvent::Retrying {
             task: &api,
             failure: &failure,
             wait: Duration::from_secs(2),
         },
-        Event::Started {
+        ProgressEvent::Started {
             task: &api,
             attempt: 2,
         },
-        Event::Landed {
+        ProgressEvent::Landed {
             task: &api,
             files: 3,
             took,
         },
-        Event::Unchanged { task: &api, took },
-        Event::Failed {
+        ProgressEvent::Unchanged { task: &api, took },
+        ProgressEvent::Failed {
             task: &api,
             failure: &failure,
             took,
         },
-        Event::Cancelled {
+        ProgressEvent::Cancelled {
             task: &api,
             why: "deps failed",
         },
-        Event::Ejected {
+        ProgressEvent::Ejected {
             task: &api,
             gate: Some(&test),
         },
-        Event::Warning {
+        ProgressEvent::Warning {
             what: "::error::the cache\nis gone",
         },
     ];
@@ -831,12 +833,15 @@ fn hostile_view() -> impl Strategy<Value = Unshown> {
                 task.id = format!("task-{n}").parse().expect("a task id");
                 task.name = text();
                 match &mut task.stage {
-                    Stage::Pending { waits: words, .. }
-                    | Stage::Running { doing: words }
-                    | Stage::Cancelled { why: words } => {
+                    TaskStage::Pending { waits: words, .. }
+                    | TaskStage::Running { doing: words }
+                    | TaskStage::Cancelled { why: words } => {
                         *words = text();
                     }
-                    Stage::LeftOut | Stage::Claimed | Stage::Completed { .. } | Stage::Failed => {}
+                    TaskStage::LeftOut
+                    | TaskStage::Claimed
+                    | TaskStage::Completed { .. }
+                    | TaskStage::Failed => {}
                 }
                 task.failure
                     .iter_mut()
@@ -851,7 +856,7 @@ fn hostile_view() -> impl Strategy<Value = Unshown> {
                             key: text(),
                             message: text(),
                             place: None,
-                            level: Level::Error
+                            level: ItemLevel::Error
                         };
                         30
                     ];

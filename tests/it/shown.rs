@@ -9,7 +9,7 @@ use omk_action::fact::{
 use omk_action::id::Sha256;
 use omk_action::plan::{Network, RoomLevel};
 use omk_action::report::terminal::{Colour, summary};
-use omk_action::report::{Placed, Stage, View, check, html, json, junit, markdown, sticky};
+use omk_action::report::{Placed, TaskStage, View, check, html, json, junit, markdown, sticky};
 
 use crate::deliver_sample::{gate, landed, request, task, view};
 use crate::world::World;
@@ -117,7 +117,7 @@ fn no_room_at_all_is_a_warning_with_its_reason() {
 #[test]
 fn a_failed_command_shows_its_exit_its_words_and_its_output() {
     let output = "checking\nline 7 is `wrong`\n";
-    let mut fmt = task("fmt", Stage::Failed);
+    let mut fmt = task("fmt", TaskStage::Failed);
     fmt.failure = Some(Failure::new(
         Class::Command,
         "command `make fmt` exited with 3",

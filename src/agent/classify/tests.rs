@@ -1,13 +1,13 @@
 //! Tests of `agent::classify`.
 
-use super::super::stdout::{Heard, Retrying};
+use super::super::stdout::{Retrying, StdoutSummary};
 use super::super::wire::{Recorded, read_lines};
 use super::*;
 use crate::exec::Ended;
 use crate::fact::Containment;
 use crate::id::Sha256;
 
-fn ran(ending: Ending, wire: &str, stderr: &str) -> Ran {
+fn ran(ending: Ending, wire: &str, stderr: &str) -> CliRun {
     let child = Ended {
         ending,
         duration: Duration::from_secs(2),
@@ -25,10 +25,10 @@ fn ran(ending: Ending, wire: &str, stderr: &str) -> Ran {
     } else {
         read_lines(wire)
     };
-    Ran {
+    CliRun {
         child,
         transcript: "t".into(),
-        heard: Heard::default(),
+        heard: StdoutSummary::default(),
         recorded,
         waits: None,
     }

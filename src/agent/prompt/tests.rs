@@ -65,12 +65,12 @@ fn failed_gate() -> GateOutcome {
         failing: vec![FailingItem {
             key: "api::splits".to_owned(),
             message: "assertion failed\nleft: 1\nright: 2".to_owned(),
-            place: Some(crate::fact::Place {
+            place: Some(crate::fact::Location {
                 path: "src/api.rs".to_owned(),
                 line: 12,
                 end_line: 12,
             }),
-            level: crate::fact::Level::Error,
+            level: crate::fact::ItemLevel::Error,
         }],
         failing_total: 3,
         reports: 0,

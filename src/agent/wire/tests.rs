@@ -58,7 +58,7 @@ fn home() -> (tempfile::TempDir, PathBuf) {
 #[test]
 fn only_what_was_recorded_since_counts() {
     let (home, record) = home();
-    let before = Before::look_now(home.path());
+    let before = PriorRecords::look_now(home.path());
     assert_eq!(
         before.since_now(home.path(), Some("s1")),
         Recorded {
@@ -87,7 +87,10 @@ fn refused(name: &str) -> String {
         } else {
             record
         };
-        let (before, script) = (Before::default(), format!("rm \"$1\" && {made} \"$1\""));
+        let (before, script) = (
+            PriorRecords::default(),
+            format!("rm \"$1\" && {made} \"$1\""),
+        );
         let mut shell = std::process::Command::new("sh");
         assert!(
             shell
@@ -98,7 +101,7 @@ fn refused(name: &str) -> String {
                 .success(),
             "{made}"
         );
-        assert!(!Before::look_now(home.path()).knows("other"));
+        assert!(!PriorRecords::look_now(home.path()).knows("other"));
         let recorded = before.since_now(home.path(), Some("s1"));
         assert_eq!(recorded.end, None);
         said.push_str(&format!(
@@ -134,7 +137,7 @@ fn a_session_elsewhere_is_not_read() {
     let list = |dir: &str| {
         let line = serde_json::json!({"sessionId": "s2", "sessionDir": dir}).to_string();
         std::fs::write(home.path().join(INDEX), format!("{line}\n")).unwrap();
-        Before::default().since_now(home.path(), None).unread
+        PriorRecords::default().since_now(home.path(), None).unread
     };
     let outside = elsewhere.path().join("sessions/s1");
     let why = Some("wire.jsonl: its name leads out of its directory".to_owned());
@@ -151,7 +154,7 @@ fn the_end_of_a_very_long_record_is_read() {
     let (home, record) = home();
     let long = format!("{}\n{COMPLETED}", "x".repeat(17 << 20));
     std::fs::write(record, long).unwrap();
-    let recorded = Before::default().since_now(home.path(), None);
+    let recorded = PriorRecords::default().since_now(home.path(), None);
     assert_eq!(
         recorded.end.map(|end| end.reason).as_deref(),
         Some("completed")

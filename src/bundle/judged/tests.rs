@@ -13,14 +13,15 @@ fn no_judgement_makes_a_verdict_better_than_the_runs_own() {
         RunVerdict::NeedsMoreBudget,
         RunVerdict::NotReady,
     ];
-    let held = Standing::Held(vec!["test".parse().expect("an id")]);
+    let held = ProofStanding::Held(vec!["test".parse().expect("an id")]);
     for own in others {
-        for standing in [&Standing::Proven, &Standing::Unproven, &held] {
+        for standing in [&ProofStanding::Proven, &ProofStanding::Unproven, &held] {
             assert_eq!(lowered(own, standing), own, "{standing:?}");
         }
     }
     let below = |own| {
-        [&Standing::Proven, &Standing::Unproven, &held].map(|standing| lowered(own, standing))
+        [&ProofStanding::Proven, &ProofStanding::Unproven, &held]
+            .map(|standing| lowered(own, standing))
     };
     assert_eq!(
         below(RunVerdict::Ready),

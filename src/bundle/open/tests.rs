@@ -31,7 +31,7 @@ fn a_bundle_may_be_as_large_as_the_limits_and_one_byte_or_file_more_is_refused()
     let manifest = std::fs::metadata(dir.path().join(MANIFEST))
         .expect("the manifest")
         .len();
-    let exact = Limits {
+    let exact = BundleLimits {
         file: 6,
         all: 18,
         files: 3,
@@ -49,14 +49,14 @@ fn a_bundle_may_be_as_large_as_the_limits_and_one_byte_or_file_more_is_refused()
             .to_string()
     };
     let refused = [
-        refused(Limits { file: 5, ..exact }),
-        refused(Limits { all: 17, ..exact }),
-        refused(Limits { files: 2, ..exact }),
-        refused(Limits {
+        refused(BundleLimits { file: 5, ..exact }),
+        refused(BundleLimits { all: 17, ..exact }),
+        refused(BundleLimits { files: 2, ..exact }),
+        refused(BundleLimits {
             journal: 7,
             ..exact
         }),
-        refused(Limits {
+        refused(BundleLimits {
             manifest: manifest - 1,
             ..exact
         })

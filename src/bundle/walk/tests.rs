@@ -15,7 +15,7 @@ fn files(names: &[&str], most: usize) -> Result<Vec<String>, String> {
             std::fs::write(path, name).expect("a file");
         }
     }
-    let found = Directory::open(dir.path())
+    let found = BundleDirectory::open(dir.path())
         .expect("a directory")
         .files(most)
         .map_err(|why| why.to_string())?;

@@ -3,7 +3,10 @@
 use super::*;
 
 /// A run's directory with three files, and what comes of it in a bundle.
-fn brought(bring: impl FnOnce(&mut Room<'_>), left: u64) -> (Vec<String>, u64, Vec<String>) {
+fn brought(
+    bring: impl FnOnce(&mut BundleWriter<'_>),
+    left: u64,
+) -> (Vec<String>, u64, Vec<String>) {
     let (from, to) = (
         tempfile::tempdir().expect("a directory"),
         tempfile::tempdir().expect("a directory"),
@@ -12,7 +15,7 @@ fn brought(bring: impl FnOnce(&mut Room<'_>), left: u64) -> (Vec<String>, u64, V
     for name in ["logs/a.log", "logs/b.log", "logs/c.log"] {
         std::fs::write(from.path().join(name), "12345678").expect("a file");
     }
-    let mut room = Room {
+    let mut room = BundleWriter {
         from: from.path(),
         to: to.path(),
         files: Vec::new(),
@@ -50,9 +53,9 @@ fn a_file_fits_to_the_byte_and_is_named_where_it_does_not() {
 #[test]
 fn as_many_files_as_may_be_are_brought_and_no_more() {
     let all = |files| {
-        let limits = Limits {
+        let limits = BundleLimits {
             files,
-            ..Limits::default()
+            ..BundleLimits::default()
         };
         let (names, _, left_out) = brought(
             |room| room.bring_all("logs", &limits).expect("they can be read"),

@@ -3,10 +3,10 @@
 //! It refuses to cancel anything but a run of this workflow in this repository, whatever a check
 //! says it leads to.
 
-use super::Failure;
+use super::CommandFailure;
 use super::conversation::Conversation;
-use super::desk::Rules;
-use super::outputs::Level;
+use super::desk::GoverningPlan;
+use super::outputs::JobAnnotationLevel;
 use crate::command::{Command, PlanDigest};
 use crate::deliver;
 use crate::fact::Trigger;
@@ -15,7 +15,7 @@ use crate::id::Scope;
 use crate::plan::Event;
 use crate::report::preview::Preview;
 use crate::report::reply::{answer, refuse, show};
-use crate::report::sticky::Lost;
+use crate::report::sticky::LostRun;
 use crate::report::{check, sticky};
 use crate::request::{self, Ask, ExternalId, PullScope, Request};
 use crate::text::ForgeKind;
@@ -29,8 +29,8 @@ impl Conversation<'_, '_> {
         &mut self,
         command: &Command,
         pull: &PullRequest,
-        rules: &Rules,
-    ) -> Result<(), Failure> {
+        rules: &GoverningPlan,
+    ) -> Result<(), CommandFailure> {
         match command {
             Command::Help => self.say(answer::help(self.desk.forge.kind())),
             Command::Plan => self.plan(pull, rules).await?,
@@ -44,7 +44,11 @@ impl Conversation<'_, '_> {
         Ok(())
     }
 
-    async fn plan(&mut self, pull: &PullRequest, rules: &Rules) -> Result<(), Failure> {
+    async fn plan(
+        &mut self,
+        pull: &PullRequest,
+        rules: &GoverningPlan,
+    ) -> Result<(), CommandFailure> {
         let Some(base) = self.trusted_base(pull).await? else {
             return Ok(());
         };
@@ -66,7 +70,7 @@ impl Conversation<'_, '_> {
         Ok(())
     }
 
-    async fn status(&mut self, pull: &PullRequest) -> Result<(), Failure> {
+    async fn status(&mut self, pull: &PullRequest) -> Result<(), CommandFailure> {
         let (desk, scope) = (self.desk, self.desk.forge.scope_of(pull.number));
         let checks = self.own_checks(pull, &scope).await?;
         let marker = sticky::marker(&scope);
@@ -84,7 +88,7 @@ impl Conversation<'_, '_> {
             .map(|(id, _)| desk.step.runner.url_of_run(id.workflow));
         self.say(answer::status(
             desk.forge.kind(),
-            &answer::Standing {
+            &answer::ScopeStanding {
                 head: &pull.head.commit,
                 check: newest.map(|(_, check)| (check.title.as_str(), check.url.as_str())),
                 workflow_url: workflow.as_deref(),
@@ -99,7 +103,7 @@ impl Conversation<'_, '_> {
         &self,
         pull: &PullRequest,
         scope: &Scope,
-    ) -> Result<Vec<(ExternalId, Check)>, Failure> {
+    ) -> Result<Vec<(ExternalId, Check)>, CommandFailure> {
         let checks = self
             .desk
             .forge
@@ -114,7 +118,11 @@ impl Conversation<'_, '_> {
     }
 
     /// Every run under way on the head: one may work, and another wait for it.
-    async fn cancel(&mut self, pull: &PullRequest, rules: &Rules) -> Result<(), Failure> {
+    async fn cancel(
+        &mut self,
+        pull: &PullRequest,
+        rules: &GoverningPlan,
+    ) -> Result<(), CommandFailure> {
         let desk = self.desk;
         let own = desk.own().await?;
         let mut seen = vec![desk.step.runner.workflow.id];
@@ -174,7 +182,7 @@ impl Conversation<'_, '_> {
     async fn close_cancelled(
         &self,
         pull: &PullRequest,
-        rules: &Rules,
+        rules: &GoverningPlan,
         run: (ExternalId, &Check, String),
     ) {
         let (desk, (id, check, url)) = (self.desk, run);
@@ -205,7 +213,7 @@ impl Conversation<'_, '_> {
             approved_by: None,
             comment: None,
             check: Some(check.id),
-            workflow: request::WorkflowRun {
+            workflow: request::StartedBy {
                 id: id.workflow,
                 attempt: id.attempt,
                 url,
@@ -214,14 +222,19 @@ impl Conversation<'_, '_> {
             dry_run: false,
         };
         let told =
-            deliver::tell_lost(&desk.forge, &request, &Lost::Cancelled, desk.clock.now()).await;
+            deliver::tell_lost(&desk.forge, &request, &LostRun::Cancelled, desk.clock.now()).await;
         for trouble in &told.troubles {
-            desk.log().say(Level::Warning, &desk.scrubbed(trouble));
+            desk.log()
+                .say(JobAnnotationLevel::Warning, &desk.scrubbed(trouble));
         }
     }
 
     /// The comment itself is the approval; here it is only told what it approves.
-    async fn approve(&mut self, digest: &PlanDigest, pull: &PullRequest) -> Result<(), Failure> {
+    async fn approve(
+        &mut self,
+        digest: &PlanDigest,
+        pull: &PullRequest,
+    ) -> Result<(), CommandFailure> {
         if let Err(refusal) = trust::same_repository(pull, self.desk.repository.id) {
             self.refused_for(&refusal);
             return Ok(());

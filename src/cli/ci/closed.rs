@@ -5,30 +5,30 @@
 //! looked at, and any of a pull request that is open again. Proofs stay.
 
 use super::desk::Desk;
-use super::outputs::Level;
-use super::{Failure, Step};
+use super::outputs::JobAnnotationLevel;
+use super::{CommandFailure, JobStep};
 use crate::deliver::full;
-use crate::git::{GitError, RefUpdate, Remote, Repo, Wanted};
+use crate::git::{FetchTarget, GitError, RefUpdate, Remote, Repo};
 use crate::history::{run_branch, task_branches};
 use crate::id::Scope;
 use crate::text::{self, Advised as _};
 
 /// Removes our branches of a pull request; the job's exit code.
-pub(super) async fn clean(step: &Step, pull: u64) -> Result<u8, Failure> {
+pub(super) async fn clean(step: &JobStep, pull: u64) -> Result<u8, CommandFailure> {
     let desk = Desk::open(step).await?;
     clean_up(&desk, pull).await?;
     Ok(0)
 }
 
 /// Removes our branches of a pull request that is closed.
-pub(super) async fn clean_up(desk: &Desk<'_>, pull: u64) -> Result<(), Failure> {
+pub(super) async fn clean_up(desk: &Desk<'_>, pull: u64) -> Result<(), CommandFailure> {
     let step = desk.step;
     if desk.forge.pull_request(pull).await?.open {
         let what = format!(
             "{} {pull} is open again: its branches stay",
             desk.forge.kind().pull_request()
         );
-        step.outputs.say(Level::Notice, &what);
+        step.outputs.say(JobAnnotationLevel::Notice, &what);
         return Ok(());
     }
     let remote = desk.remote()?;
@@ -38,7 +38,7 @@ pub(super) async fn clean_up(desk: &Desk<'_>, pull: u64) -> Result<(), Failure> 
         .map_err(super::super::git)?;
     for branch in &found.foreign {
         let what = format!("the branch {branch} stays: its newest commit is not omk's");
-        step.outputs.say(Level::Notice, &what);
+        step.outputs.say(JobAnnotationLevel::Notice, &what);
     }
     let count = text::plural(found.ours.len(), "branch");
     if found.ours.is_empty() || step.runner.inputs.dry_run {
@@ -47,19 +47,22 @@ pub(super) async fn clean_up(desk: &Desk<'_>, pull: u64) -> Result<(), Failure> 
         } else {
             "to remove"
         };
-        step.outputs
-            .say(Level::Notice, &format!("{count} of {scope} {would}"));
+        step.outputs.say(
+            JobAnnotationLevel::Notice,
+            &format!("{count} of {scope} {would}"),
+        );
         return Ok(());
     }
     match tokio::task::block_in_place(|| found.repo.push(&remote, &found.ours)) {
-        Ok(()) => step
-            .outputs
-            .say(Level::Notice, &format!("{count} of {scope} removed")),
+        Ok(()) => step.outputs.say(
+            JobAnnotationLevel::Notice,
+            &format!("{count} of {scope} removed"),
+        ),
         // Somebody has just moved one, or protects it: then it is theirs to remove.
         Err(error @ (GitError::RemoteMoved { .. } | GitError::RemoteRefused { .. })) => {
             let why = desk.scrubbed(&error.in_full());
             step.outputs.say(
-                Level::Warning,
+                JobAnnotationLevel::Warning,
                 &format!("the branches of {scope} stay: failed to {why}"),
             );
         }
@@ -69,7 +72,7 @@ pub(super) async fn clean_up(desk: &Desk<'_>, pull: u64) -> Result<(), Failure> 
 }
 
 /// What there is of a scope.
-struct Found {
+struct ClosedScope {
     /// Where it was fetched to.
     repo: Repo,
     /// Branches to remove, each from where it was seen.
@@ -78,7 +81,7 @@ struct Found {
     foreign: Vec<String>,
 }
 
-fn find(dir: &std::path::Path, remote: &Remote, scope: &Scope) -> Result<Found, GitError> {
+fn find(dir: &std::path::Path, remote: &Remote, scope: &Scope) -> Result<ClosedScope, GitError> {
     let repo = Repo::empty(dir)?;
     let (run, tasks) = (full(&run_branch(scope)), full(&task_branches(scope)));
     let listed = repo.ls_remote(remote, &[&run, &format!("{tasks}*")])?;
@@ -88,7 +91,7 @@ fn find(dir: &std::path::Path, remote: &Remote, scope: &Scope) -> Result<Found, 
         .into_iter()
         .filter(|(name, _)| *name == run || name.starts_with(&tasks))
     {
-        repo.fetch_tips(remote, &[Wanted::Ref(name.clone())])?;
+        repo.fetch_tips(remote, &[FetchTarget::Ref(name.clone())])?;
         // What was moved in between is not here; then it is as good as foreign.
         if repo.tip(&commit).is_ok() && repo.is_ours(&commit)? {
             ours.push(RefUpdate {
@@ -100,7 +103,7 @@ fn find(dir: &std::path::Path, remote: &Remote, scope: &Scope) -> Result<Found, 
             foreign.push(name.trim_start_matches("refs/heads/").to_owned());
         }
     }
-    Ok(Found {
+    Ok(ClosedScope {
         repo,
         ours,
         foreign,

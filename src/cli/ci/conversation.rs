@@ -3,12 +3,12 @@
 //!
 //! It refuses to answer our own comments, and to answer any comment twice.
 
-use super::Failure;
-use super::desk::{Denied, Desk, Rules};
-use super::event::Place;
-use super::outputs::Level;
-use super::plans::Trouble;
-use crate::command::Asked;
+use super::CommandFailure;
+use super::desk::{Denied, Desk, GoverningPlan};
+use super::event::CommentPlace;
+use super::outputs::JobAnnotationLevel;
+use super::plans::PlanUnavailable;
+use crate::command::CommentRequest;
 use crate::forge::Reaction;
 use crate::id::RunId;
 use crate::plan::Commands;
@@ -48,9 +48,9 @@ impl<'d, 's> Conversation<'d, 's> {
     /// Carries out what the comment asks for; the run that is to follow.
     pub(super) async fn hold(
         &mut self,
-        asked: Asked,
-        place: Place,
-    ) -> Result<Option<Request>, Failure> {
+        asked: CommentRequest,
+        place: CommentPlace,
+    ) -> Result<Option<Request>, CommandFailure> {
         let held = self.commands(asked, place).await;
         if let Err(failure) = &held {
             let why = self.desk.scrubbed(&failure.in_full());
@@ -59,13 +59,17 @@ impl<'d, 's> Conversation<'d, 's> {
         held
     }
 
-    async fn commands(&mut self, asked: Asked, place: Place) -> Result<Option<Request>, Failure> {
+    async fn commands(
+        &mut self,
+        asked: CommentRequest,
+        place: CommentPlace,
+    ) -> Result<Option<Request>, CommandFailure> {
         let Some(rules) = self.permitted().await? else {
             return Ok(None);
         };
         match place {
-            Place::PullRequest => {}
-            Place::Issue => {
+            CommentPlace::PullRequest => {}
+            CommentPlace::Issue => {
                 self.refused_for(&Refusal::NotAPullRequest);
                 return Ok(None);
             }
@@ -84,7 +88,7 @@ impl<'d, 's> Conversation<'d, 's> {
     }
 
     /// The repository's rules, where they are there and let the author give commands.
-    async fn permitted(&mut self) -> Result<Option<Rules>, Failure> {
+    async fn permitted(&mut self) -> Result<Option<GoverningPlan>, CommandFailure> {
         if let Err(refusal) = trust::unedited(self.comment) {
             self.refused_for(&refusal);
             return Ok(None);
@@ -144,7 +148,7 @@ impl<'d, 's> Conversation<'d, 's> {
 
     pub(super) fn refused_for(&mut self, refusal: &Refusal) {
         self.desk.log().say(
-            Level::Notice,
+            JobAnnotationLevel::Notice,
             &format!("nothing is done: {}", refusal.words(self.reply.forge())),
         );
         if !refusal.is_silent() {
@@ -153,12 +157,12 @@ impl<'d, 's> Conversation<'d, 's> {
     }
 
     /// `whose` is the kind of branch: `default branch`.
-    pub(super) fn refused_by_plan(&mut self, trouble: &Trouble, whose: &str) {
+    pub(super) fn refused_by_plan(&mut self, trouble: &PlanUnavailable, whose: &str) {
         self.refuse(match trouble {
-            Trouble::Absent { path, branch } => {
+            PlanUnavailable::Absent { path, branch } => {
                 refuse::no_plan(self.reply.forge(), path, &format!("the {whose} {branch}"))
             }
-            Trouble::Wrong { branch, complaints } => {
+            PlanUnavailable::Wrong { branch, complaints } => {
                 refuse::plan_mistakes(complaints, &format!("the {whose} {branch}"))
             }
         });

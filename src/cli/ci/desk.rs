@@ -7,10 +7,10 @@
 
 use tokio::sync::OnceCell;
 
-use super::outputs::{Level, Outputs};
-use super::plans::{Found, Plans, Source, Trouble};
-use super::runner::Access;
-use super::{Failure, Kind, Step};
+use super::outputs::{JobAnnotationLevel, Outputs};
+use super::plans::{CommitSource, CommittedPlan, PlanUnavailable, Plans};
+use super::runner::ForgeAccess;
+use super::{CommandFailure, FailureKind, JobStep};
 use crate::clock::Clock;
 use crate::exec::secret::Secret;
 use crate::forge::{CheckState, CheckWanted, Forge, ForgeError, GitLab, Reaction, Repository};
@@ -26,7 +26,7 @@ use crate::trust::{self, Account, Refusal};
 
 /// What every decision needs.
 pub(super) struct Desk<'s> {
-    pub(super) step: &'s Step,
+    pub(super) step: &'s JobStep,
     pub(super) forge: Forge,
     /// Who the token is.
     pub(super) me: Account,
@@ -34,17 +34,17 @@ pub(super) struct Desk<'s> {
     pub(super) clock: Clock,
     /// Whether a job of this pipeline was tried again; asked for once.
     retried: OnceCell<bool>,
-    access: Access,
+    access: ForgeAccess,
     scrubber: Scrubber,
 }
 
 /// The repository's own plan: what governs every run.
 #[derive(Debug, Clone)]
-pub(super) struct Rules {
+pub(super) struct GoverningPlan {
     /// The default branch's tip.
     pub(super) tip: CommitId,
     /// The plan there.
-    pub(super) found: Found,
+    pub(super) found: CommittedPlan,
 }
 
 /// Why somebody's word does not count.
@@ -63,7 +63,7 @@ pub(super) enum Denied {
 
 impl<'s> Desk<'s> {
     /// Asks the forge who we are and where.
-    pub(super) async fn open(step: &'s Step) -> Result<Self, Failure> {
+    pub(super) async fn open(step: &'s JobStep) -> Result<Self, CommandFailure> {
         let access = step.runner.access().await?;
         let forge = access.forge.clone();
         let scrubber = Scrubber::new(
@@ -93,24 +93,26 @@ impl<'s> Desk<'s> {
 
     pub(super) fn plans(&self) -> Plans<'_> {
         Plans::new(
-            Source::Api(&self.forge),
+            CommitSource::Api(&self.forge),
             &self.step.runner.inputs.plan,
             &self.step.runner.repository,
         )
     }
 
     /// The plan on the default branch, as it is now.
-    pub(super) async fn rules(&self) -> Result<Result<Rules, Trouble>, Failure> {
+    pub(super) async fn rules(
+        &self,
+    ) -> Result<Result<GoverningPlan, PlanUnavailable>, CommandFailure> {
         let branch = &self.repository.default_branch;
         let tip = self.forge.branch(branch).await?;
         let tip = tip.ok_or_else(|| {
-            Failure::new(
-                Kind::Blocked,
+            CommandFailure::new(
+                FailureKind::Blocked,
                 "the repository has no commit on its default branch",
             )
         })?;
         let found = self.plans().at(branch, &tip.commit).await?;
-        Ok(found.map(|found| Rules {
+        Ok(found.map(|found| GoverningPlan {
             tip: tip.commit,
             found,
         }))
@@ -151,7 +153,7 @@ impl<'s> Desk<'s> {
         written
             .map_err(|error| {
                 self.log().say(
-                    Level::Warning,
+                    JobAnnotationLevel::Warning,
                     &format!("omk could not {}", self.scrubbed(&error)),
                 )
             })
@@ -167,12 +169,12 @@ impl<'s> Desk<'s> {
     }
 
     /// The repository, for git.
-    pub(super) fn remote(&self) -> Result<Remote, Failure> {
+    pub(super) fn remote(&self) -> Result<Remote, CommandFailure> {
         self.step.remote(&self.access)
     }
 
     /// A directory that is gone when it is dropped.
-    pub(super) fn scratch(&self) -> Result<tempfile::TempDir, Failure> {
+    pub(super) fn scratch(&self) -> Result<tempfile::TempDir, CommandFailure> {
         self.step.scratch()
     }
 
@@ -263,7 +265,7 @@ impl<'s> Desk<'s> {
         match self.forge.put_check(wanted, None).await {
             Err(ForgeError::Forbidden { .. }) if self.forge.kind() == ForgeKind::GitHub => {
                 self.log().say(
-                    Level::Warning,
+                    JobAnnotationLevel::Warning,
                     "this token may not write checks, which only Apps can: use `github.token` with `checks: write`, or \
                      `app-id` and `app-private-key`; a commit status takes the check's place",
                 );

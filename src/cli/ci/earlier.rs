@@ -10,35 +10,35 @@ use std::sync::Arc;
 use super::super::Home;
 use super::super::retry::{kept, with_dependents};
 use super::handed::{BUNDLE, OUT, PACKED};
-use super::{Access, Step};
-use crate::bundle::{self, Limits};
+use super::{ForgeAccess, JobStep};
+use crate::bundle::{self, BundleLimits};
 use crate::id::{RunId, TaskId};
 use crate::plan::Plan;
 use crate::request::{Previous, Request};
 use crate::text::{Advised as _, ForgeKind};
-use crate::work::Kept;
+use crate::work::EarlierChange;
 
 /// What is left of an earlier run.
 #[derive(Debug)]
-pub(super) struct Earlier {
+pub(super) struct EarlierRun {
     /// The run.
     pub(super) run: RunId,
     /// The tasks that took part in it.
     pub(super) selected: Vec<TaskId>,
     /// What need not be made again.
-    pub(super) kept: HashMap<TaskId, Kept>,
+    pub(super) kept: HashMap<TaskId, EarlierChange>,
 }
 
 /// Fetches and checks it; why not, in words that fit after "because".
 pub(super) fn look(
-    step: &Step,
-    access: &Access,
+    step: &JobStep,
+    access: &ForgeAccess,
     home: &Home,
     request: &Request,
     previous: &Previous,
     plan: &Arc<Plan>,
     again: &[TaskId],
-) -> Result<Earlier, String> {
+) -> Result<EarlierRun, String> {
     let dir = tempfile::tempdir_in(&step.runner.temp)
         .map_err(|error| format!("no room for its state: {error}"))?;
     let (archive, place) = (dir.path().join("state.zip"), dir.path().join("state"));
@@ -49,7 +49,7 @@ pub(super) fn look(
             .download_artifact(previous.artifact, PACKED, &archive),
     );
     fetched.map_err(|error| format!("failed to {error}"))?;
-    let limits = Limits::default();
+    let limits = BundleLimits::default();
     bundle::unpack(&archive, &place, limits.all).map_err(|error| format!("failed to {error}"))?;
     // A job's artifact at GitLab holds all that the job left.
     let place = match step.runner.forge {
@@ -67,7 +67,7 @@ pub(super) fn look(
     let anew = with_dependents(plan, again);
     let mut kept = kept(&home.repo, engine);
     kept.retain(|task, _| !anew.contains(task));
-    Ok(Earlier {
+    Ok(EarlierRun {
         run: previous.run.clone(),
         selected: began.selected.clone(),
         kept,

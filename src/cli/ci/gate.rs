@@ -4,11 +4,11 @@
 //! no failure of the job. It refuses to run anything: it has no agent, no key, and no checkout.
 
 use super::conversation::Conversation;
-use super::desk::{Desk, Rules};
-use super::event::{self, Event, Place};
-use super::outputs::Level;
-use super::poll::Turn;
-use super::{Failure, Kind, Step, closed, plan_check, plans, poll};
+use super::desk::{Desk, GoverningPlan};
+use super::event::{self, CommentPlace, ForgeEvent};
+use super::outputs::JobAnnotationLevel;
+use super::poll::NoteTurn;
+use super::{CommandFailure, FailureKind, JobStep, closed, plan_check, plans, poll};
 use crate::command;
 use crate::fact::Trigger;
 use crate::id::{CommitId, RunId, Scope, TaskId};
@@ -26,7 +26,7 @@ pub(in crate::cli) enum Decision {
 }
 
 /// The gate job as a job of its own.
-pub(super) fn gate(step: &Step) -> Result<u8, Failure> {
+pub(super) fn gate(step: &JobStep) -> Result<u8, CommandFailure> {
     let decision = decide(step)?;
     announce(step, &decision)?;
     match decision {
@@ -40,29 +40,33 @@ pub(super) fn gate(step: &Step) -> Result<u8, Failure> {
 /// # Errors
 /// Where the event cannot be read, the forge does not answer, or a maintenance run has no plan to
 /// go by. A refusal is no error.
-pub(in crate::cli) fn decide(step: &Step) -> Result<Decision, Failure> {
+pub(in crate::cli) fn decide(step: &JobStep) -> Result<Decision, CommandFailure> {
     let request = match event::read(&step.runner)? {
-        Event::Commented {
+        ForgeEvent::Commented {
             comment,
             issue,
             place,
         } => step.wait(commented(step, comment, issue, place))?,
-        Event::Due => step.wait(maintenance(step, plan::Event::Schedule, "schedule", &[]))?,
-        Event::Dispatched { actor, tasks } => {
+        ForgeEvent::Due => step.wait(maintenance(step, plan::Event::Schedule, "schedule", &[]))?,
+        ForgeEvent::Dispatched { actor, tasks } => {
             step.wait(maintenance(step, plan::Event::Dispatch, &actor, &tasks))?
         }
-        Event::Poll => step.wait(poll::poll(step))?,
-        Event::Proposed(proposal) => {
+        ForgeEvent::Poll => step.wait(poll::poll(step))?,
+        ForgeEvent::Proposed(proposal) => {
             return step
                 .wait(plan_check::check(step, &proposal))
                 .map(Decision::Done);
         }
-        Event::Closed { pull } => return step.wait(closed::clean(step, pull)).map(Decision::Done),
-        Event::Ignored(why) => {
-            step.outputs.say(Level::Notice, &why);
+        ForgeEvent::Closed { pull } => {
+            return step.wait(closed::clean(step, pull)).map(Decision::Done);
+        }
+        ForgeEvent::Ignored(why) => {
+            step.outputs.say(JobAnnotationLevel::Notice, &why);
             None
         }
-        Event::Refused { why, next } => return Err(Failure::new(Kind::Usage, why).hint(next)),
+        ForgeEvent::Refused { why, next } => {
+            return Err(CommandFailure::new(FailureKind::Usage, why).hint(next));
+        }
     };
     Ok(request.map_or(Decision::Done(0), |request| {
         Decision::Run(Box::new(request))
@@ -73,7 +77,7 @@ pub(in crate::cli) fn decide(step: &Step) -> Result<Decision, Failure> {
 ///
 /// # Errors
 /// Where the runner's file cannot be written.
-pub(in crate::cli) fn announce(step: &Step, decision: &Decision) -> Result<(), Failure> {
+pub(in crate::cli) fn announce(step: &JobStep, decision: &Decision) -> Result<(), CommandFailure> {
     let outputs = &step.outputs;
     let Decision::Run(request) = decision else {
         step.hand_request(None)?;
@@ -88,27 +92,31 @@ pub(in crate::cli) fn announce(step: &Step, decision: &Decision) -> Result<(), F
 }
 
 async fn commented(
-    step: &Step,
+    step: &JobStep,
     comment: u64,
     issue: u64,
-    place: Place,
-) -> Result<Option<Request>, Failure> {
+    place: CommentPlace,
+) -> Result<Option<Request>, CommandFailure> {
     let desk = Desk::open(step).await?;
     let Some(comment) = desk.forge.comment(issue, comment).await? else {
-        step.outputs
-            .say(Level::Notice, "the comment is gone: nothing is done for it");
+        step.outputs.say(
+            JobAnnotationLevel::Notice,
+            "the comment is gone: nothing is done for it",
+        );
         return Ok(None);
     };
     let asked = command::plan_of(command::read(&comment.body));
     if asked.is_empty() {
-        step.outputs
-            .say(Level::Notice, "the comment says nothing to omk");
+        step.outputs.say(
+            JobAnnotationLevel::Notice,
+            "the comment says nothing to omk",
+        );
         return Ok(None);
     }
     let turn = poll::mark(&desk, issue, &comment, &asked).await?;
-    if turn == Turn::Nobodys {
+    if turn == NoteTurn::Nobodys {
         let what = "the comment is our own, or was answered already; what it asks for is done again for a new comment";
-        step.outputs.say(Level::Notice, what);
+        step.outputs.say(JobAnnotationLevel::Notice, what);
     }
     answered(&desk, &comment, issue, asked, (place, turn)).await
 }
@@ -118,16 +126,16 @@ pub(super) async fn answered(
     desk: &Desk<'_>,
     comment: &Comment,
     issue: u64,
-    mut asked: command::Asked,
-    (place, turn): (Place, Turn),
-) -> Result<Option<Request>, Failure> {
+    mut asked: command::CommentRequest,
+    (place, turn): (CommentPlace, NoteTurn),
+) -> Result<Option<Request>, CommandFailure> {
     let mut conversation = Conversation::new(desk, comment, issue);
     match turn {
-        Turn::Ours => {}
-        Turn::Nobodys => return Ok(None),
-        Turn::Again(run) => {
+        NoteTurn::Ours => {}
+        NoteTurn::Nobodys => return Ok(None),
+        NoteTurn::Again(run) => {
             desk.log().say(
-                Level::Notice,
+                JobAnnotationLevel::Notice,
                 &format!("an earlier try of this job has accepted run {run}: it goes on"),
             );
             // These were answered then.
@@ -143,11 +151,11 @@ pub(super) async fn answered(
 
 /// A run of the default branch, which nobody is answered about.
 async fn maintenance(
-    step: &Step,
+    step: &JobStep,
     event: plan::Event,
     actor: &str,
     tasks: &[String],
-) -> Result<Option<Request>, Failure> {
+) -> Result<Option<Request>, CommandFailure> {
     let desk = Desk::open(step).await?;
     let branch = &desk.repository.default_branch;
     if step
@@ -157,7 +165,7 @@ async fn maintenance(
         .is_some_and(|name| name != branch)
     {
         step.outputs.say(
-            Level::Notice,
+            JobAnnotationLevel::Notice,
             &format!("a maintenance run is of the default branch: {branch}"),
         );
     }
@@ -168,7 +176,7 @@ async fn maintenance(
     plans::for_maintenance(&rules.found, branch)
         .map_err(|trouble| trouble.failure(desk.forge.kind()))?;
     let tasks = known_tasks(tasks, &rules.found.plan)?;
-    let request = Wanted {
+    let request = RunDraft {
         scope: Scope::from(rules.found.plan.name.clone()),
         trigger: Trigger {
             event,
@@ -187,7 +195,7 @@ async fn maintenance(
     Ok(Some(request.accept(&desk, &rules).await))
 }
 
-fn known_tasks(names: &[String], plan: &plan::Plan) -> Result<Vec<TaskId>, Failure> {
+fn known_tasks(names: &[String], plan: &plan::Plan) -> Result<Vec<TaskId>, CommandFailure> {
     let known = |name: &String| {
         plan.tasks
             .iter()
@@ -198,8 +206,8 @@ fn known_tasks(names: &[String], plan: &plan::Plan) -> Result<Vec<TaskId>, Failu
     for name in names {
         let task = known(name).ok_or_else(|| {
             let shown = crate::text::clip(name, 80).escape_debug().to_string();
-            let failure = Failure::new(
-                Kind::Usage,
+            let failure = CommandFailure::new(
+                FailureKind::Usage,
                 format!("there is no task `{shown}` in the plan"),
             );
             match plan::nearest(name, plan.tasks.iter().map(|task| task.id.as_str())) {
@@ -216,7 +224,7 @@ fn known_tasks(names: &[String], plan: &plan::Plan) -> Result<Vec<TaskId>, Failu
 
 /// A run that is to be, before it has a name and a check.
 #[derive(Debug)]
-pub(super) struct Wanted {
+pub(super) struct RunDraft {
     pub(super) scope: Scope,
     pub(super) trigger: Trigger,
     pub(super) ask: Ask,
@@ -230,9 +238,9 @@ pub(super) struct Wanted {
     pub(super) run: Option<RunId>,
 }
 
-impl Wanted {
+impl RunDraft {
     /// Gives the run its name, and says at the forge that it will be.
-    pub(super) async fn accept(self, desk: &Desk<'_>, rules: &Rules) -> Request {
+    pub(super) async fn accept(self, desk: &Desk<'_>, rules: &GoverningPlan) -> Request {
         let runner = &desk.step.runner;
         let mut request = Request {
             version: request::VERSION,
@@ -259,7 +267,7 @@ impl Wanted {
         request.check = desk.open_check(&request).await;
         desk.accept(&request).await;
         desk.log().say(
-            Level::Notice,
+            JobAnnotationLevel::Notice,
             &format!(
                 "run {} of {} on {}",
                 request.run, request.scope, request.base

@@ -8,11 +8,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::inputs::{HANDED_OVER, Stage};
-use super::outputs::Level;
-use super::runner::{Host, Pipeline};
-use super::{Access, Failure, Kind, Runner, Step, inputs};
-use crate::bundle::{self, Limits};
+use super::inputs::{HANDED_OVER, JobStage};
+use super::outputs::JobAnnotationLevel;
+use super::runner::{ForgeJob, Pipeline};
+use super::{CommandFailure, FailureKind, ForgeAccess, JobStep, Runner, inputs};
+use crate::bundle::{self, BundleLimits};
 use crate::forge::{Forge, ForgeError, GitLab, Job};
 use crate::plain_file::{self, NotRead};
 use crate::request::{Judgement, Request};
@@ -41,17 +41,17 @@ const TROUBLE_MOST: u64 = 16 << 10;
 
 /// What the run job left.
 #[derive(Debug)]
-pub(super) struct Left {
+pub(super) struct HandedBundle {
     /// Where its bundle is, if there is one.
     pub(super) bundle: PathBuf,
     /// What is known where there is none.
-    pub(super) without: Without,
+    pub(super) without: MissingBundle,
     _kept: Option<tempfile::TempDir>,
 }
 
 /// What is known of a run job that left no bundle. For show only.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Without {
+pub(super) enum MissingBundle {
     /// Why it could not start, in its own words.
     Trouble(String),
     /// What it left is hostile or damaged; how.
@@ -66,13 +66,13 @@ pub(super) enum Without {
 ///
 /// # Errors
 /// Where what is there is not what the gate job of this very pipeline wrote, or there is no room.
-pub(super) fn take_over(runner: &Runner) -> Result<Option<Request>, Failure> {
-    let Host::GitLab(pipeline) = &runner.host else {
+pub(super) fn take_over(runner: &Runner) -> Result<Option<Request>, CommandFailure> {
+    let ForgeJob::GitLab(pipeline) = &runner.host else {
         return Ok(runner.inputs.request.clone());
     };
     let request = match runner.inputs.stage {
-        Stage::Whole | Stage::Gate => None,
-        Stage::Run | Stage::Judge | Stage::Publish => {
+        JobStage::Whole | JobStage::Gate => None,
+        JobStage::Run | JobStage::Judge | JobStage::Publish => {
             request_in(&pipeline.out.join(REQUEST), runner)?
         }
     };
@@ -80,7 +80,7 @@ pub(super) fn take_over(runner: &Runner) -> Result<Option<Request>, Failure> {
     Ok(request)
 }
 
-fn request_in(file: &Path, runner: &Runner) -> Result<Option<Request>, Failure> {
+fn request_in(file: &Path, runner: &Runner) -> Result<Option<Request>, CommandFailure> {
     let name = format!("{OUT}/{REQUEST}");
     let Some(bytes) = small_file(file, HANDED_OVER as u64)? else {
         return Ok(None);
@@ -91,26 +91,26 @@ fn request_in(file: &Path, runner: &Runner) -> Result<Option<Request>, Failure> 
     }
     let request = inputs::request(&name, &json, &runner.repository)?;
     if request.forge != ForgeKind::GitLab || request.workflow.id != runner.workflow.id {
-        return Err(Failure::new(Kind::Usage, format!("the request in {name} is of another pipeline"))
+        return Err(CommandFailure::new(FailureKind::Usage, format!("the request in {name} is of another pipeline"))
             .hint("take it from the job `omk-gate` of this pipeline: `needs: [{job: omk-gate, artifacts: true}]`"));
     }
     Ok(Some(request))
 }
 
 /// A file's bytes; `None` where there is none. A link is not followed.
-fn small_file(file: &Path, most: u64) -> Result<Option<Vec<u8>>, Failure> {
+fn small_file(file: &Path, most: u64) -> Result<Option<Vec<u8>>, CommandFailure> {
     match plain_file::read(file, most) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(NotRead::Missing) => Ok(None),
-        Err(why) => Err(Failure::new(
-            Kind::Usage,
+        Err(why) => Err(CommandFailure::new(
+            FailureKind::Usage,
             format!("failed to read {}: {why}", file.display()),
         )),
     }
 }
 
 /// An empty directory, whatever was there: a runner may keep files of earlier jobs.
-fn make_room(out: &Path) -> Result<(), Failure> {
+fn make_room(out: &Path) -> Result<(), CommandFailure> {
     let clear = || match std::fs::symlink_metadata(out) {
         Ok(there) if there.is_dir() => std::fs::remove_dir_all(out),
         Ok(_) => std::fs::remove_file(out),
@@ -120,19 +120,19 @@ fn make_room(out: &Path) -> Result<(), Failure> {
     clear()
         .and_then(|()| std::fs::create_dir_all(out))
         .map_err(|error| {
-            Failure::new(
-                Kind::Infra,
+            CommandFailure::new(
+                FailureKind::Infra,
                 format!("failed to make room in {}: {error}", out.display()),
             )
         })
 }
 
-impl Step {
+impl JobStep {
     /// Leaves a file for later jobs, or for the forge to show.
     ///
     /// # Errors
     /// Where it cannot be written.
-    pub(super) fn leave_file(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
+    pub(super) fn leave_file(&self, name: &str, bytes: &[u8]) -> Result<(), CommandFailure> {
         let Some(pipeline) = self.runner.pipeline() else {
             return Ok(());
         };
@@ -140,8 +140,8 @@ impl Step {
         std::fs::create_dir_all(&pipeline.out)
             .and_then(|()| std::fs::write(&path, bytes))
             .map_err(|error| {
-                Failure::new(
-                    Kind::Infra,
+                CommandFailure::new(
+                    FailureKind::Infra,
                     format!("failed to write {}: {error}", path.display()),
                 )
             })
@@ -151,7 +151,7 @@ impl Step {
     ///
     /// # Errors
     /// Where the runner's file cannot be written.
-    pub(super) fn hand_request(&self, request: Option<&Request>) -> Result<(), Failure> {
+    pub(super) fn hand_request(&self, request: Option<&Request>) -> Result<(), CommandFailure> {
         let json = serde_json::to_string(&request).map_err(super::super::failure::infra)?;
         match self.runner.forge {
             // A file that is there already, from another pipeline, is not to be taken for this
@@ -166,7 +166,7 @@ impl Step {
     ///
     /// # Errors
     /// Where the runner's file cannot be written.
-    pub(super) fn hand_trouble(&self, why: &str) -> Result<(), Failure> {
+    pub(super) fn hand_trouble(&self, why: &str) -> Result<(), CommandFailure> {
         match self.runner.forge {
             ForgeKind::GitHub => self.outputs.set("trouble", why),
             ForgeKind::GitLab => self.leave_file(TROUBLE, format!("{why}\n").as_bytes()),
@@ -177,7 +177,7 @@ impl Step {
     ///
     /// # Errors
     /// Where the runner's file cannot be written.
-    pub(super) fn hand_judgement(&self, json: &str) -> Result<(), Failure> {
+    pub(super) fn hand_judgement(&self, json: &str) -> Result<(), CommandFailure> {
         match self.runner.forge {
             ForgeKind::GitHub => self.outputs.set("judgement", json),
             ForgeKind::GitLab => self.leave_file(JUDGEMENT, json.as_bytes()),
@@ -188,16 +188,16 @@ impl Step {
     ///
     /// # Errors
     /// Where the forge does not say.
-    pub(super) fn run_left(&self, access: &Access) -> Result<Left, Failure> {
+    pub(super) fn run_left(&self, access: &ForgeAccess) -> Result<HandedBundle, CommandFailure> {
         let inputs = &self.runner.inputs;
-        let (Host::GitLab(pipeline), Forge::GitLab(forge)) = (&self.runner.host, &access.forge)
+        let (ForgeJob::GitLab(pipeline), Forge::GitLab(forge)) = (&self.runner.host, &access.forge)
         else {
             let without = match (&inputs.trouble, inputs.run_result.as_deref()) {
-                (Some(why), _) => Without::Trouble(why.clone()),
-                (None, Some("cancelled")) => Without::Cancelled,
-                (None, Some(_) | None) => Without::Unknown,
+                (Some(why), _) => MissingBundle::Trouble(why.clone()),
+                (None, Some("cancelled")) => MissingBundle::Cancelled,
+                (None, Some(_) | None) => MissingBundle::Unknown,
             };
-            return Ok(Left {
+            return Ok(HandedBundle {
                 bundle: inputs.bundle.clone(),
                 without,
                 _kept: None,
@@ -206,11 +206,15 @@ impl Step {
         self.run_job_left(pipeline, forge)
     }
 
-    fn run_job_left(&self, pipeline: &Pipeline, forge: &GitLab) -> Result<Left, Failure> {
+    fn run_job_left(
+        &self,
+        pipeline: &Pipeline,
+        forge: &GitLab,
+    ) -> Result<HandedBundle, CommandFailure> {
         let dir = self.scratch()?;
         let left = dir.path().join("run").join(OUT);
-        let nowhere = |without: Without| {
-            Ok(Left {
+        let nowhere = |without: MissingBundle| {
+            Ok(HandedBundle {
                 bundle: dir.path().join("none"),
                 without,
                 _kept: None,
@@ -221,26 +225,26 @@ impl Step {
             let why = format!(
                 "this pipeline has no job `{name}`: set OMK_RUN_JOB to the name of the job that runs"
             );
-            return nowhere(Without::Trouble(why));
+            return nowhere(MissingBundle::Trouble(why));
         };
         let cancelled = job.status.starts_with("cancel");
         let otherwise = || {
             if cancelled {
-                Without::Cancelled
+                MissingBundle::Cancelled
             } else {
-                Without::Unknown
+                MissingBundle::Unknown
             }
         };
         match self.fetch(forge, &job, &dir.path().join("run"))? {
             Fetched::Nothing => nowhere(otherwise()),
-            Fetched::Hostile(why) => nowhere(Without::Refused(why)),
+            Fetched::Hostile(why) => nowhere(MissingBundle::Refused(why)),
             Fetched::There => {
                 let told = small_file(&left.join(TROUBLE), TROUBLE_MOST).ok().flatten();
                 let told = told
                     .map(|bytes| text::printable(&bytes).trim().to_owned())
                     .filter(|told| !told.is_empty());
-                let without = told.map_or_else(otherwise, Without::Trouble);
-                Ok(Left {
+                let without = told.map_or_else(otherwise, MissingBundle::Trouble);
+                Ok(HandedBundle {
                     bundle: left.join(BUNDLE),
                     without,
                     _kept: Some(dir),
@@ -253,8 +257,8 @@ impl Step {
     ///
     /// # Errors
     /// Where the forge does not say, or what was said is no judgement.
-    pub(super) fn judged(&self, access: &Access) -> Result<Option<Judgement>, Failure> {
-        let (Host::GitLab(pipeline), Forge::GitLab(forge)) = (&self.runner.host, &access.forge)
+    pub(super) fn judged(&self, access: &ForgeAccess) -> Result<Option<Judgement>, CommandFailure> {
+        let (ForgeJob::GitLab(pipeline), Forge::GitLab(forge)) = (&self.runner.host, &access.forge)
         else {
             return Ok(self.runner.inputs.judgement.clone());
         };
@@ -267,7 +271,7 @@ impl Step {
             Fetched::Nothing => return Ok(None),
             Fetched::Hostile(why) => {
                 let what = format!("the judge job's artifacts are not to be believed: {why}");
-                self.outputs.say(Level::Warning, &what);
+                self.outputs.say(JobAnnotationLevel::Warning, &what);
                 return Ok(None);
             }
             Fetched::There => {}
@@ -284,7 +288,7 @@ impl Step {
     }
 
     /// The job of this pipeline that has that name; the newest, where it was tried again.
-    fn job(&self, forge: &GitLab, name: &str) -> Result<Option<Job>, Failure> {
+    fn job(&self, forge: &GitLab, name: &str) -> Result<Option<Job>, CommandFailure> {
         let jobs = self.wait(forge.jobs(self.runner.workflow.id))?;
         Ok(jobs
             .into_iter()
@@ -293,7 +297,7 @@ impl Step {
     }
 
     /// Brings a job's artifacts to a new directory.
-    fn fetch(&self, forge: &GitLab, job: &Job, to: &Path) -> Result<Fetched, Failure> {
+    fn fetch(&self, forge: &GitLab, job: &Job, to: &Path) -> Result<Fetched, CommandFailure> {
         if !job.has_artifacts {
             return Ok(Fetched::Nothing);
         }
@@ -302,7 +306,7 @@ impl Step {
             Ok(_) => {}
             Err(ForgeError::NotFound { .. }) => return Ok(Fetched::Nothing),
             Err(error @ ForgeError::Forbidden { .. }) => {
-                let failure = Failure::from(error);
+                let failure = CommandFailure::from(error);
                 return Err(failure
                     .hint("OMK_TOKEN must be of an account with the role Developer, which artifacts are kept for"));
             }
@@ -312,10 +316,10 @@ impl Step {
             Err(error) => return Err(error.into()),
         }
         let room = |error: std::io::Error| {
-            Failure::new(Kind::Infra, format!("failed to make room: {error}"))
+            CommandFailure::new(FailureKind::Infra, format!("failed to make room: {error}"))
         };
         std::fs::create_dir(to).map_err(room)?;
-        match bundle::unpack(&archive, to, Limits::default().all) {
+        match bundle::unpack(&archive, to, BundleLimits::default().all) {
             Ok(()) => Ok(Fetched::There),
             Err(error) => {
                 // A part of it is no part of anything.

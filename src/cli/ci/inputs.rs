@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::Parser as _;
 
 use super::super::args::How;
-use super::super::{Failure, Kind};
+use super::super::{CommandFailure, FailureKind};
 use super::runner::wrong;
 use crate::exec::environment::Caller;
 use crate::exec::secret::Secret;
@@ -30,9 +30,9 @@ const SPACING: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(in crate::cli) struct Inputs {
     /// What part of the work is to be done.
-    pub(in crate::cli) stage: Stage,
+    pub(in crate::cli) stage: JobStage,
     /// Who speaks to the forge.
-    pub(in crate::cli) speaker: Option<Speaker>,
+    pub(in crate::cli) speaker: Option<ForgeLogin>,
     /// The key of the model's provider, for the variable that the plan names.
     pub(in crate::cli) key: Option<Secret>,
     /// The plan, relative to the repository's top.
@@ -48,7 +48,7 @@ pub(in crate::cli) struct Inputs {
     /// The directory that goes from job to job.
     pub(in crate::cli) bundle: PathBuf,
     /// What of a run's state is left in it.
-    pub(in crate::cli) upload: Upload,
+    pub(in crate::cli) upload: UploadInput,
     /// Nothing is pushed or written at the forge.
     pub(in crate::cli) dry_run: bool,
     /// An agent may work beside a token that can write, without a sandbox.
@@ -61,7 +61,7 @@ pub(in crate::cli) struct Inputs {
 
 /// What part of the work is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli) enum Stage {
+pub(in crate::cli) enum JobStage {
     /// All of it, in one job.
     Whole,
     /// Decide.
@@ -76,7 +76,7 @@ pub(in crate::cli) enum Stage {
 
 /// Who speaks to the forge.
 #[derive(Debug)]
-pub(in crate::cli) enum Speaker {
+pub(in crate::cli) enum ForgeLogin {
     /// Whoever the token is.
     Token(Secret),
     /// An App, for whose installation a token is minted when it is needed.
@@ -90,7 +90,7 @@ pub(in crate::cli) enum Speaker {
 
 /// What of a run's state is left in the bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli) enum Upload {
+pub(in crate::cli) enum UploadInput {
     /// Journal, proofs, logs and commits.
     State,
     /// Cassette and transcripts too.
@@ -110,7 +110,7 @@ pub(in crate::cli) struct RunArgs {
     pub(in crate::cli) fail_fast: bool,
 }
 
-impl Stage {
+impl JobStage {
     /// As `OMK_COMMAND` names it.
     pub(super) fn as_str(self) -> &'static str {
         match self {
@@ -131,7 +131,7 @@ impl Inputs {
         bundle: PathBuf,
         repository: &str,
         forge: ForgeKind,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, CommandFailure> {
         // GitLab's jobs hand on files: a variable may come from a report of a job that an agent was
         // in.
         let handed = |name: &str| match forge {
@@ -185,13 +185,13 @@ impl Inputs {
     }
 }
 
-fn stage(command: &str) -> Result<Stage, Failure> {
+fn stage(command: &str) -> Result<JobStage, CommandFailure> {
     match command {
-        "" => Ok(Stage::Whole),
-        "gate" => Ok(Stage::Gate),
-        "run" => Ok(Stage::Run),
-        "judge" => Ok(Stage::Judge),
-        "publish" => Ok(Stage::Publish),
+        "" => Ok(JobStage::Whole),
+        "gate" => Ok(JobStage::Gate),
+        "run" => Ok(JobStage::Run),
+        "judge" => Ok(JobStage::Judge),
+        "publish" => Ok(JobStage::Publish),
         _ => Err(wrong(
             "OMK_COMMAND",
             "`gate`, `run`, `judge`, `publish`, or nothing for all in one job",
@@ -199,11 +199,11 @@ fn stage(command: &str) -> Result<Stage, Failure> {
     }
 }
 
-fn upload(what: &str) -> Result<Upload, Failure> {
+fn upload(what: &str) -> Result<UploadInput, CommandFailure> {
     match what {
-        "state" => Ok(Upload::State),
-        "full" => Ok(Upload::Full),
-        "none" => Ok(Upload::None),
+        "state" => Ok(UploadInput::State),
+        "full" => Ok(UploadInput::Full),
+        "none" => Ok(UploadInput::None),
         _ => Err(wrong("OMK_UPLOAD", "`state`, `full` or `none`")),
     }
 }
@@ -212,20 +212,20 @@ fn speaker(
     app: Option<&str>,
     token: Option<Secret>,
     private_key: Option<Secret>,
-) -> Result<Option<Speaker>, Failure> {
+) -> Result<Option<ForgeLogin>, CommandFailure> {
     match (app, private_key) {
         (Some(id), Some(private_key)) => {
             let id = id.trim().parse().map_err(|_| wrong("OMK_APP_ID", "the App's number"))?;
-            Ok(Some(Speaker::App { id, private_key }))
+            Ok(Some(ForgeLogin::App { id, private_key }))
         }
-        (Some(_), None) => Err(Failure::new(Kind::Usage, "`app-id` is given without `app-private-key`")
+        (Some(_), None) => Err(CommandFailure::new(FailureKind::Usage, "`app-id` is given without `app-private-key`")
             .hint("give both, or neither; a secret that is not set for this event or environment is empty")),
-        (None, Some(_)) => Err(Failure::new(Kind::Usage, "`app-private-key` is given without `app-id`")),
-        (None, None) => Ok(token.map(Speaker::Token)),
+        (None, Some(_)) => Err(CommandFailure::new(FailureKind::Usage, "`app-private-key` is given without `app-id`")),
+        (None, None) => Ok(token.map(ForgeLogin::Token)),
     }
 }
 
-fn plan(text: &str) -> Result<RepoPath, Failure> {
+fn plan(text: &str) -> Result<RepoPath, CommandFailure> {
     // The quoted form is for bytes that are no text, and nobody writes it here.
     let parsed = text.parse().ok().filter(|_| !text.starts_with('"'));
     parsed.ok_or_else(|| {
@@ -236,26 +236,26 @@ fn plan(text: &str) -> Result<RepoPath, Failure> {
     })
 }
 
-fn run_args(text: &str) -> Result<RunArgs, Failure> {
+fn run_args(text: &str) -> Result<RunArgs, CommandFailure> {
     let words = shlex::split(text)
         .ok_or_else(|| wrong("OMK_ARGS", "words as a shell splits them: a quote is open"))?;
     RunArgs::try_parse_from(words).map_err(|error| {
         let said = error.render().to_string();
         let said = said.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        Failure::new(Kind::Usage, format!("OMK_ARGS cannot be used: {}", crate::text::clip(&said, 300)))
+        CommandFailure::new(FailureKind::Usage, format!("OMK_ARGS cannot be used: {}", crate::text::clip(&said, 300)))
             .hint("there are `--workers N`, `--limits …`, `--cassette DIR`, `--fail-fast`, `--keep-going` and `--json`")
     })
 }
 
 /// What the gate job decided; `name` is what it came in.
-pub(super) fn request(name: &str, json: &str, repository: &str) -> Result<Request, Failure> {
+pub(super) fn request(name: &str, json: &str, repository: &str) -> Result<Request, CommandFailure> {
     let request: Request = handed_over(name, json, "gate")?;
     if request.version != request::VERSION {
         return Err(other_version(name, request.version));
     }
     if request.repository != repository {
-        return Err(Failure::new(
-            Kind::Usage,
+        return Err(CommandFailure::new(
+            FailureKind::Usage,
             format!("the request in {name} is about another repository"),
         ));
     }
@@ -263,7 +263,7 @@ pub(super) fn request(name: &str, json: &str, repository: &str) -> Result<Reques
 }
 
 /// What the judge job found; `name` is what it came in.
-pub(super) fn judgement(name: &str, json: &str) -> Result<Judgement, Failure> {
+pub(super) fn judgement(name: &str, json: &str) -> Result<Judgement, CommandFailure> {
     let judgement: Judgement = handed_over(name, json, "judge")?;
     if judgement.version != request::VERSION {
         return Err(other_version(name, judgement.version));
@@ -275,10 +275,10 @@ fn handed_over<T: serde::de::DeserializeOwned>(
     name: &str,
     json: &str,
     job: &str,
-) -> Result<T, Failure> {
+) -> Result<T, CommandFailure> {
     let refuse = |why: String| {
-        Failure::new(
-            Kind::Usage,
+        CommandFailure::new(
+            FailureKind::Usage,
             format!("{name} is not what the {job} job wrote: {why}"),
         )
         .hint("hand it on as it is, between jobs of the same version of omk")
@@ -290,9 +290,9 @@ fn handed_over<T: serde::de::DeserializeOwned>(
         .map_err(|error| refuse(format!("line {}, column {}", error.line(), error.column())))
 }
 
-fn other_version(name: &str, version: u32) -> Failure {
-    Failure::new(
-        Kind::Usage,
+fn other_version(name: &str, version: u32) -> CommandFailure {
+    CommandFailure::new(
+        FailureKind::Usage,
         format!(
             "{name} is of version {version}, and this omk knows {}",
             request::VERSION
@@ -301,7 +301,7 @@ fn other_version(name: &str, version: u32) -> Failure {
     .hint("use the same version of omk in every job")
 }
 
-pub(super) fn truth(caller: &Caller, name: &str) -> Result<bool, Failure> {
+pub(super) fn truth(caller: &Caller, name: &str) -> Result<bool, CommandFailure> {
     // GitLab makes a text of a boolean only beside something else, so the component puts a space
     // there.
     match caller.text(name).map(str::trim) {

@@ -7,17 +7,17 @@
 use std::sync::Arc;
 
 use super::super::judge::Bench;
-use super::super::{Failure, Kind, judge};
-use super::handed::Without;
-use super::run::Reach;
-use super::{Level, Step, one_job, read_for, root};
+use super::super::{CommandFailure, FailureKind, judge};
+use super::handed::MissingBundle;
+use super::run::TokenReach;
+use super::{JobAnnotationLevel, JobStep, one_job, read_for, root};
 use crate::fact::RunVerdict;
 use crate::request::Judgement;
 use crate::text::{self, ForgeKind};
 use crate::work::AfterFailure;
 
 /// `command: judge`.
-pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
+pub(super) fn stage(step: &JobStep) -> Result<u8, CommandFailure> {
     let Some(request) = step.request()? else {
         return Ok(0);
     };
@@ -34,18 +34,20 @@ pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
     let dir = &left.bundle;
     if !dir.is_dir() {
         return Err(nothing_to_judge(&match &left.without {
-            Without::Trouble(why) => format!(
+            MissingBundle::Trouble(why) => format!(
                 "the run could not start: {}",
                 step.runner.scrubber().scrub(why)
             ),
-            Without::Refused(why) => format!("what the run job left is not to be believed: {why}"),
-            Without::Cancelled => "the run was cancelled".to_owned(),
-            Without::Unknown => "the run job left no bundle".to_owned(),
+            MissingBundle::Refused(why) => {
+                format!("what the run job left is not to be believed: {why}")
+            }
+            MissingBundle::Cancelled => "the run was cancelled".to_owned(),
+            MissingBundle::Unknown => "the run job left no bundle".to_owned(),
         }));
     }
     let home = step.home(&access, request)?;
     let plan = Arc::new(read_for(step, &access, &home, request)?.plan);
-    root::take_away(step, &plan.room, &Reach::ReadOnly);
+    root::take_away(step, &plan.room, &TokenReach::ReadOnly);
     step.bring(&access, &home, &request.base)?;
     if let Some(trusted) = &request.plan.commit {
         // The trusted files of gates are taken from there.
@@ -69,28 +71,31 @@ pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
     Ok(judgement.verdict.exit_code())
 }
 
-fn nothing_to_judge(why: &str) -> Failure {
-    Failure::new(Kind::Blocked, format!("there is nothing to judge: {why}"))
-        .hint("the run job left no bundle; its log says why")
+fn nothing_to_judge(why: &str) -> CommandFailure {
+    CommandFailure::new(
+        FailureKind::Blocked,
+        format!("there is nothing to judge: {why}"),
+    )
+    .hint("the run job left no bundle; its log says why")
 }
 
 /// A judgement that the next job can be started with. One that is too large would keep that job
 /// from saying anything.
-fn handed_on(json: &str) -> Result<&str, Failure> {
+fn handed_on(json: &str) -> Result<&str, CommandFailure> {
     if json.len() <= judge::JUDGEMENT {
         return Ok(json);
     }
     let (size, most) = (json.len(), judge::JUDGEMENT);
     let what = format!("the judgement is {size} bytes long, and the next job can be given {most}");
-    Err(Failure::new(Kind::NotReady, what)
+    Err(CommandFailure::new(FailureKind::NotReady, what)
         .hint("split the plan: it has too many required gates or tasks for one run"))
 }
 
-fn tell(step: &Step, judgement: &Judgement) {
+fn tell(step: &JobStep, judgement: &Judgement) {
     let level = if judgement.verdict == RunVerdict::Ready {
-        Level::Notice
+        JobAnnotationLevel::Notice
     } else {
-        Level::Warning
+        JobAnnotationLevel::Warning
     };
     let gates = text::plural(judgement.gates.len(), "gate");
     step.outputs.say(
@@ -101,7 +106,7 @@ fn tell(step: &Step, judgement: &Judgement) {
         ),
     );
     for warning in &judgement.warnings {
-        step.outputs.say(Level::Warning, warning);
+        step.outputs.say(JobAnnotationLevel::Warning, warning);
     }
 }
 

@@ -29,10 +29,10 @@ mod verify;
 mod whole;
 
 pub(in crate::cli) use gate::{Decision, announce, decide};
-pub(in crate::cli) use inputs::{Stage, Upload};
-pub(in crate::cli) use outputs::{Level, Outputs};
+pub(in crate::cli) use inputs::{JobStage, UploadInput};
+pub(in crate::cli) use outputs::{JobAnnotationLevel, Outputs};
 use plans::read_for;
-pub(in crate::cli) use runner::{Access, EventName, Host, Machine, Runner};
+pub(in crate::cli) use runner::{EventName, ForgeAccess, ForgeJob, Machine, Runner};
 
 use std::time::Duration;
 
@@ -40,8 +40,8 @@ use tokio::runtime::Runtime;
 use tokio::task::AbortHandle;
 
 use super::terminal::Terminal;
-use super::{Failure, Home, Kind};
-use crate::git::{GitError, Remote, Wanted};
+use super::{CommandFailure, FailureKind, Home};
+use crate::git::{FetchTarget, GitError, Remote};
 use crate::id::{CommitId, Tip};
 use crate::request::Request;
 use crate::text::ForgeKind;
@@ -50,7 +50,7 @@ use crate::text::ForgeKind;
 const WAITS: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(3)];
 
 /// The step of a job that this process is, with what every stage needs.
-pub(in crate::cli) struct Step {
+pub(in crate::cli) struct JobStep {
     /// What it was started with.
     pub(in crate::cli) runner: Runner,
     /// Where it prints.
@@ -61,7 +61,7 @@ pub(in crate::cli) struct Step {
     runtime: Runtime,
 }
 
-impl Step {
+impl JobStep {
     /// Waits for `future`. All that a step waits for shares one runtime, so a client of the forge
     /// may be kept.
     pub(in crate::cli) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
@@ -77,21 +77,28 @@ impl Step {
     }
 
     /// The repository's git remote.
-    pub(in crate::cli) fn remote(&self, access: &Access) -> Result<Remote, Failure> {
+    pub(in crate::cli) fn remote(&self, access: &ForgeAccess) -> Result<Remote, CommandFailure> {
         self.runner.remote(access.user, &access.token)
     }
 
     /// A directory that is gone when it is dropped.
-    pub(in crate::cli) fn scratch(&self) -> Result<tempfile::TempDir, Failure> {
+    pub(in crate::cli) fn scratch(&self) -> Result<tempfile::TempDir, CommandFailure> {
         tempfile::tempdir_in(&self.runner.temp).map_err(|error| {
-            Failure::new(Kind::Infra, format!("failed to make a directory: {error}"))
+            CommandFailure::new(
+                FailureKind::Infra,
+                format!("failed to make a directory: {error}"),
+            )
         })
     }
 
     /// The repository to work in: at GitHub the checkout; at GitLab a new one with the commits that
     /// the request names, so that no file of an earlier job and no token of the runner's is in
     /// it.
-    pub(in crate::cli) fn home(&self, access: &Access, request: &Request) -> Result<Home, Failure> {
+    pub(in crate::cli) fn home(
+        &self,
+        access: &ForgeAccess,
+        request: &Request,
+    ) -> Result<Home, CommandFailure> {
         match self.runner.forge {
             ForgeKind::GitHub => Home::find(),
             ForgeKind::GitLab => {
@@ -100,7 +107,8 @@ impl Step {
                 commits.extend(request.plan.commit.clone());
                 commits.sort();
                 commits.dedup();
-                let wanted: Vec<Wanted> = commits.into_iter().map(Wanted::Commit).collect();
+                let wanted: Vec<FetchTarget> =
+                    commits.into_iter().map(FetchTarget::Commit).collect();
                 let remote = self.remote(access)?;
                 fetched(|| home.repo.fetch(&remote, &wanted))?;
                 Ok(home)
@@ -111,31 +119,34 @@ impl Step {
     /// A commit that a checkout may not have; fetched where it does not.
     pub(in crate::cli) fn bring(
         &self,
-        access: &Access,
+        access: &ForgeAccess,
         home: &Home,
         commit: &CommitId,
-    ) -> Result<Tip, Failure> {
+    ) -> Result<Tip, CommandFailure> {
         if let Ok(tip) = home.repo.resolve(commit.as_str()) {
             return Ok(tip);
         }
         let remote = self.remote(access)?;
-        fetched(|| home.repo.fetch(&remote, &[Wanted::Commit(commit.clone())]))?;
+        fetched(|| {
+            home.repo
+                .fetch(&remote, &[FetchTarget::Commit(commit.clone())])
+        })?;
         home.repo.resolve(commit.as_str()).map_err(super::git)
     }
 
     /// What the gate job decided, which every later job begins with; `None` where that is that
     /// nothing is to be run.
-    pub(in crate::cli) fn request(&self) -> Result<Option<&Request>, Failure> {
+    pub(in crate::cli) fn request(&self) -> Result<Option<&Request>, CommandFailure> {
         match (&self.request, self.runner.forge) {
             (Some(request), _) => Ok(Some(request)),
-            (None, ForgeKind::GitHub) => Err(Failure::new(
-                Kind::Usage,
+            (None, ForgeKind::GitHub) => Err(CommandFailure::new(
+                FailureKind::Usage,
                 "nothing says what this job is about: the input `request` is empty",
             )
             .hint("hand on the gate job's output: `request: ${{ needs.gate.outputs.request }}`")),
             (None, ForgeKind::GitLab) => {
                 self.outputs.say(
-                    Level::Notice,
+                    JobAnnotationLevel::Notice,
                     "the gate job has left nothing to run, so there is nothing to do here",
                 );
                 Ok(None)
@@ -145,14 +156,14 @@ impl Step {
 }
 
 /// What was fetched; a forge that is out of order is asked again, for a run hangs on it.
-fn fetched<T>(fetch: impl Fn() -> Result<T, GitError>) -> Result<T, Failure> {
+fn fetched<T>(fetch: impl Fn() -> Result<T, GitError>) -> Result<T, CommandFailure> {
     let mut waits = WAITS.into_iter();
     loop {
         match (fetch(), waits.next()) {
             (Ok(fetched), _) => return Ok(fetched),
             (Err(GitError::RemoteUnavailable { .. }), Some(wait)) => std::thread::sleep(wait),
             (Err(error @ GitError::RemoteUnavailable { .. }), None) => {
-                return Err(Failure::of(Kind::Infra, &error));
+                return Err(CommandFailure::of(FailureKind::Infra, &error));
             }
             (
                 Err(
@@ -160,7 +171,7 @@ fn fetched<T>(fetch: impl Fn() -> Result<T, GitError>) -> Result<T, Failure> {
                 ),
                 _,
             ) => {
-                return Err(Failure::of(Kind::Blocked, &error));
+                return Err(CommandFailure::of(FailureKind::Blocked, &error));
             }
             (Err(error), _) => return Err(super::git(error)),
         }
@@ -168,14 +179,14 @@ fn fetched<T>(fetch: impl Fn() -> Result<T, GitError>) -> Result<T, Failure> {
 }
 
 /// Does what the step is to do, by its inputs and the event; the exit code.
-pub(super) fn ci(args: &super::args::Ci, terminal: &Terminal) -> Result<u8, Failure> {
+pub(super) fn ci(args: &super::args::Ci, terminal: &Terminal) -> Result<u8, CommandFailure> {
     // Before any thread: secrets leave the environment.
     let runner = Runner::read(args.poll)?;
     let outputs = Outputs::of(&runner, *terminal);
     let request = handed::take_over(&runner)?;
     take_token_out(&runner, &outputs)?;
     let runtime = super::runtime::of_all_cores()?;
-    let step = Step {
+    let step = JobStep {
         runner,
         terminal: *terminal,
         outputs,
@@ -191,8 +202,8 @@ pub(super) fn ci(args: &super::args::Ci, terminal: &Terminal) -> Result<u8, Fail
 
 /// Takes the job's token out of a checkout that GitLab's runner made: whoever works in it could
 /// read it there.
-fn take_token_out(runner: &Runner, outputs: &Outputs) -> Result<(), Failure> {
-    let (Host::GitLab(pipeline), Some((_, token))) = (&runner.host, runner.job_token()) else {
+fn take_token_out(runner: &Runner, outputs: &Outputs) -> Result<(), CommandFailure> {
+    let (ForgeJob::GitLab(pipeline), Some((_, token))) = (&runner.host, runner.job_token()) else {
         return Ok(());
     };
     for file in crate::git::take_token_out(&pipeline.directory, &token).map_err(super::git)? {
@@ -200,25 +211,25 @@ fn take_token_out(runner: &Runner, outputs: &Outputs) -> Result<(), Failure> {
             "the job's token was taken out of {}, where an agent could read it",
             file.display()
         );
-        outputs.say(Level::Notice, &what);
+        outputs.say(JobAnnotationLevel::Notice, &what);
     }
     Ok(())
 }
 
-fn dispatch(step: &Step) -> Result<u8, Failure> {
+fn dispatch(step: &JobStep) -> Result<u8, CommandFailure> {
     match step.runner.inputs.stage {
-        Stage::Whole => by_event(step),
-        Stage::Gate => gate::gate(step),
-        Stage::Run => run::stage(step),
-        Stage::Judge => judge::stage(step),
-        Stage::Publish => publish::stage(step),
+        JobStage::Whole => by_event(step),
+        JobStage::Gate => gate::gate(step),
+        JobStage::Run => run::stage(step),
+        JobStage::Judge => judge::stage(step),
+        JobStage::Publish => publish::stage(step),
     }
 }
 
 /// Everything in one job.
-fn by_event(step: &Step) -> Result<u8, Failure> {
+fn by_event(step: &JobStep) -> Result<u8, CommandFailure> {
     match &step.runner.host {
-        Host::GitHub(workflow) => match workflow.event {
+        ForgeJob::GitHub(workflow) => match workflow.event {
             EventName::IssueComment | EventName::Schedule | EventName::WorkflowDispatch => {
                 whole::whole(step)
             }
@@ -226,6 +237,6 @@ fn by_event(step: &Step) -> Result<u8, Failure> {
                 gate::gate(step)
             }
         },
-        Host::GitLab(_) => whole::whole(step),
+        ForgeJob::GitLab(_) => whole::whole(step),
     }
 }

@@ -5,9 +5,9 @@
 //! so many words that it is wanted; and to work at all beside a token that can write in a job of
 //! its own for that.
 
-use super::super::{Failure, Home, Kind, session};
-use super::{Access, Level, Runner, Step};
-use crate::exec::{Reach, probe};
+use super::super::{CommandFailure, FailureKind, Home, session};
+use super::{ForgeAccess, JobAnnotationLevel, JobStep, Runner};
+use crate::exec::{NetworkReach, probe};
 use crate::forge::Forge;
 use crate::plan::RoomLevel;
 use crate::text::{ForgeKind, Scrubber};
@@ -22,7 +22,10 @@ pub(super) enum OneJob {
 }
 
 /// Refuses a checkout that holds credentials: whatever works in it can read them.
-pub(super) fn refuse_persisted_credentials(home: &Home, forge: ForgeKind) -> Result<(), Failure> {
+pub(super) fn refuse_persisted_credentials(
+    home: &Home,
+    forge: ForgeKind,
+) -> Result<(), CommandFailure> {
     let Some(place) = home
         .repo
         .persisted_credentials()
@@ -33,7 +36,7 @@ pub(super) fn refuse_persisted_credentials(home: &Home, forge: ForgeKind) -> Res
     Err(kept_credentials(&place, forge))
 }
 
-fn kept_credentials(place: &str, forge: ForgeKind) -> Failure {
+fn kept_credentials(place: &str, forge: ForgeKind) -> CommandFailure {
     let (what, hint) = match forge {
         ForgeKind::GitHub => (
             "the checkout keeps credentials",
@@ -45,8 +48,8 @@ fn kept_credentials(place: &str, forge: ForgeKind) -> Failure {
             "take them out of the image or of `before_script`; omk fetches and pushes with tokens of its own",
         ),
     };
-    Failure::new(
-        Kind::Usage,
+    CommandFailure::new(
+        FailureKind::Usage,
         format!("{what} where the agent can read them: {place}"),
     )
     .hint(hint)
@@ -54,7 +57,7 @@ fn kept_credentials(place: &str, forge: ForgeKind) -> Failure {
 
 /// Refuses to run prompts beside a token that can write where children are not confined. Returns
 /// what to warn of.
-pub(super) fn allow(one_job: OneJob, runner: &Runner) -> Result<Option<String>, Failure> {
+pub(super) fn allow(one_job: OneJob, runner: &Runner) -> Result<Option<String>, CommandFailure> {
     if is_confined()? {
         return Ok(None);
     }
@@ -72,7 +75,7 @@ pub(super) fn allow(one_job: OneJob, runner: &Runner) -> Result<Option<String>, 
     }
 }
 
-fn unconfined(forge: ForgeKind) -> Failure {
+fn unconfined(forge: ForgeKind) -> CommandFailure {
     let (split, machines, input) = match forge {
         ForgeKind::GitHub => (
             "split the job, as examples/workflows/comment.yml does: gate, run, judge and publish",
@@ -85,8 +88,8 @@ fn unconfined(forge: ForgeKind) -> Failure {
             "OMK_UNSAFE_ONE_JOB: true",
         ),
     };
-    Failure::new(
-        Kind::Usage,
+    CommandFailure::new(
+        FailureKind::Usage,
         "this job holds a token that can write, and there is no sandbox (Landlock) here to keep an agent from it",
     )
     .hint(split)
@@ -99,20 +102,23 @@ fn unconfined(forge: ForgeKind) -> Failure {
 ///
 /// # Errors
 /// Where the token can write, unless `unsafe-one-job` says that it may.
-pub(super) fn refuse_a_writing_token(step: &Step, access: &Access) -> Result<(), Failure> {
+pub(super) fn refuse_a_writing_token(
+    step: &JobStep,
+    access: &ForgeAccess,
+) -> Result<(), CommandFailure> {
     let Forge::GitLab(forge) = &access.forge else {
         return Ok(());
     };
     let job = step.runner.inputs.stage.as_str();
-    let warn = |what: &str| step.outputs.say(Level::Warning, what);
+    let warn = |what: &str| step.outputs.say(JobAnnotationLevel::Warning, what);
     match step.wait(forge.may_write()) {
         Ok(Some(false)) => Ok(()),
         Ok(Some(true)) if step.runner.inputs.unsafe_one_job => {
             warn("the token OMK_TOKEN of this job can write, and OMK_UNSAFE_ONE_JOB says that it may");
             Ok(())
         }
-        Ok(Some(true)) => Err(Failure::new(
-            Kind::Usage,
+        Ok(Some(true)) => Err(CommandFailure::new(
+            FailureKind::Usage,
             format!("the token OMK_TOKEN of the job `omk-{job}` can write, and what works in that job could take it"),
         )
         .hint(format!("give the environment `omk/{job}` a token of its own, with the scope `read_api` alone"))
@@ -130,10 +136,10 @@ pub(super) fn refuse_a_writing_token(step: &Step, access: &Access) -> Result<(),
 }
 
 /// Asks the sandbox itself: a child is started in it.
-fn is_confined() -> Result<bool, Failure> {
+fn is_confined() -> Result<bool, CommandFailure> {
     let shepherd = session::shepherd(Scrubber::default())?;
     let runtime = super::super::runtime::of_this_thread()?;
-    Ok(runtime.block_on(probe(&shepherd, Reach::Open)).level > RoomLevel::None)
+    Ok(runtime.block_on(probe(&shepherd, NetworkReach::Open)).level > RoomLevel::None)
 }
 
 #[cfg(test)]

@@ -13,9 +13,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::super::terminal::Terminal;
-use super::super::{Failure, Kind};
-use super::inputs::Stage;
-use super::runner::{Host, Runner};
+use super::super::{CommandFailure, FailureKind};
+use super::inputs::JobStage;
+use super::runner::{ForgeJob, Runner};
 use crate::clock::Clock;
 use crate::id::Sha256;
 use crate::text;
@@ -32,7 +32,7 @@ pub(in crate::cli) struct Outputs {
     channel: Channel,
     summary: Option<PathBuf>,
     terminal: Terminal,
-    said: RefCell<BTreeMap<Level, usize>>,
+    said: RefCell<BTreeMap<JobAnnotationLevel, usize>>,
 }
 
 /// How a forge is told things.
@@ -50,7 +50,7 @@ enum Channel {
 
 /// How bad an annotation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::cli) enum Level {
+pub(in crate::cli) enum JobAnnotationLevel {
     /// Good to know.
     Notice,
     /// Does not decide.
@@ -59,7 +59,7 @@ pub(in crate::cli) enum Level {
     Error,
 }
 
-impl Level {
+impl JobAnnotationLevel {
     fn as_str(self) -> &'static str {
         match self {
             Self::Notice => "notice",
@@ -71,7 +71,7 @@ impl Level {
 
 /// A place in a file, as an annotation names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cli) struct Spot {
+pub(in crate::cli) struct AnnotationPlace {
     /// Relative to the repository's top.
     pub(in crate::cli) file: String,
     /// From 1.
@@ -83,15 +83,15 @@ pub(in crate::cli) struct Spot {
 impl Outputs {
     pub(super) fn of(runner: &Runner, terminal: Terminal) -> Self {
         match &runner.host {
-            Host::GitHub(workflow) => {
+            ForgeJob::GitHub(workflow) => {
                 Self::github(workflow.output.clone(), workflow.summary.clone(), terminal)
             }
-            Host::GitLab(pipeline) => {
+            ForgeJob::GitLab(pipeline) => {
                 // Of the other jobs a later one would get variables, and an agent might have had a
                 // hand in them.
                 let dotenv = match runner.inputs.stage {
-                    Stage::Publish | Stage::Whole => Some(pipeline.out.join("omk.env")),
-                    Stage::Gate | Stage::Run | Stage::Judge => None,
+                    JobStage::Publish | JobStage::Whole => Some(pipeline.out.join("omk.env")),
+                    JobStage::Gate | JobStage::Run | JobStage::Judge => None,
                 };
                 Self::gitlab(dotenv, pipeline.out.join("summary.md"), terminal)
             }
@@ -125,7 +125,7 @@ impl Outputs {
     ///
     /// # Errors
     /// Where the runner's file cannot be written: then later jobs would go on without it.
-    pub(in crate::cli) fn set(&self, name: &str, value: &str) -> Result<(), Failure> {
+    pub(in crate::cli) fn set(&self, name: &str, value: &str) -> Result<(), CommandFailure> {
         let file = match &self.channel {
             Channel::GitHub { output: Some(file) } => file,
             Channel::GitHub { output: None } => return Ok(()),
@@ -135,8 +135,8 @@ impl Outputs {
             }
         };
         append(file, &entry(name, value)).map_err(|error| {
-            Failure::new(
-                Kind::Infra,
+            CommandFailure::new(
+                FailureKind::Infra,
                 format!("failed to set the output `{name}`: {error}"),
             )
         })
@@ -151,20 +151,25 @@ impl Outputs {
         let added = fitting(markdown, room);
         if let Err(error) = append(file, added.as_bytes()) {
             self.say(
-                Level::Warning,
+                JobAnnotationLevel::Warning,
                 &format!("the job's summary could not be written: {error}"),
             );
         }
     }
 
     /// An annotation of the job, one line or more.
-    pub(in crate::cli) fn say(&self, level: Level, message: &str) {
+    pub(in crate::cli) fn say(&self, level: JobAnnotationLevel, message: &str) {
         self.annotate(level, None, message);
     }
 
     /// An annotation at a place of a file. From the eleventh of a kind on it is an ordinary line of
     /// the log, as the runner would drop it.
-    pub(in crate::cli) fn annotate(&self, level: Level, spot: Option<&Spot>, message: &str) {
+    pub(in crate::cli) fn annotate(
+        &self,
+        level: JobAnnotationLevel,
+        spot: Option<&AnnotationPlace>,
+        message: &str,
+    ) {
         let mut said = self.said.borrow_mut();
         let count = said.entry(level).or_default();
         *count += 1;
@@ -211,7 +216,7 @@ impl Outputs {
             let Some(file) = dotenv else { return };
             if let Err(error) = std::fs::write(file, gitlab::dotenv(&told.borrow())) {
                 self.say(
-                    Level::Warning,
+                    JobAnnotationLevel::Warning,
                     &format!("the variables for later jobs could not be written: {error}"),
                 );
             }
@@ -229,7 +234,7 @@ impl Outputs {
     }
 }
 
-impl Spot {
+impl AnnotationPlace {
     fn shown(&self) -> String {
         let number = |number: Option<usize>| {
             number
@@ -286,7 +291,7 @@ fn command(name: &str, properties: &str, message: &str) -> String {
     format!("::{name}{properties}::{message}")
 }
 
-fn properties(spot: Option<&Spot>) -> String {
+fn properties(spot: Option<&AnnotationPlace>) -> String {
     let Some(spot) = spot else {
         return String::new();
     };

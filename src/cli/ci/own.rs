@@ -4,7 +4,7 @@
 //! So it refuses all but runs of this workflow, or pipelines of this project's default branch that
 //! a person, a schedule or a trigger started.
 
-use super::Failure;
+use super::CommandFailure;
 use super::conversation::Conversation;
 use super::desk::Desk;
 use crate::forge::{Artifact, Forge, GitHub, GitLab, WorkflowRun};
@@ -43,7 +43,7 @@ impl Own {
 
 impl Desk<'_> {
     /// What is ours; `None` where the forge does not know this workflow run.
-    pub(super) async fn own(&self) -> Result<Option<Own>, Failure> {
+    pub(super) async fn own(&self) -> Result<Option<Own>, CommandFailure> {
         Ok(match &self.forge {
             Forge::GitHub(_) => self
                 .forge
@@ -63,7 +63,7 @@ impl Conversation<'_, '_> {
         &self,
         pull: &PullRequest,
         scope: &Scope,
-    ) -> Result<Option<Previous>, Failure> {
+    ) -> Result<Option<Previous>, CommandFailure> {
         match &self.desk.forge {
             Forge::GitHub(forge) => self.desk.by_artifact(forge, scope).await,
             Forge::GitLab(forge) => self.by_status(forge, pull, scope).await,
@@ -76,7 +76,7 @@ impl Conversation<'_, '_> {
         forge: &GitLab,
         pull: &PullRequest,
         scope: &Scope,
-    ) -> Result<Option<Previous>, Failure> {
+    ) -> Result<Option<Previous>, CommandFailure> {
         let desk = self.desk;
         let Some(own) = desk.own().await? else {
             return Ok(None);
@@ -119,7 +119,7 @@ impl Desk<'_> {
         &self,
         forge: &GitHub,
         scope: &Scope,
-    ) -> Result<Option<Previous>, Failure> {
+    ) -> Result<Option<Previous>, CommandFailure> {
         let prefix = format!("omk-{scope}-");
         let artifacts = self
             .told(forge.artifacts(&prefix).await)

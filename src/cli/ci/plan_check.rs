@@ -9,16 +9,16 @@ use std::time::Duration;
 
 use super::desk::Desk;
 use super::event::Proposal;
-use super::outputs::{Level, Spot};
-use super::plans::{ForPull, Trouble};
+use super::outputs::{AnnotationPlace, JobAnnotationLevel};
+use super::plans::{ForPull, PlanUnavailable};
 use super::shown::CODE_QUALITY;
-use super::{Failure, Kind, Step};
+use super::{CommandFailure, FailureKind, JobStep};
 use crate::fact;
 use crate::forge::{Annotation, AnnotationLevel, CheckState, Conclusion};
 use crate::plan::{Complaints, Permission, Plan};
-use crate::report::check::{CheckText, Remark};
+use crate::report::check::{CheckRemark, CheckText};
 use crate::report::code_quality;
-use crate::report::plan_check::{Found, Origin, PlanCheck, Whose};
+use crate::report::plan_check::{PlanCheck, PlanFinding, PlanOwner, PullOrigin};
 use crate::report::preview::Preview;
 use crate::text;
 
@@ -29,11 +29,11 @@ const DIFFING: Duration = Duration::from_secs(2);
 const AROUND: usize = 3;
 
 /// Checks the plan of a pull request; the job's exit code.
-pub(super) async fn check(step: &Step, proposal: &Proposal) -> Result<u8, Failure> {
+pub(super) async fn check(step: &JobStep, proposal: &Proposal) -> Result<u8, CommandFailure> {
     let origin = if proposal.head_repository == Some(proposal.repository) {
-        Origin::Own
+        PullOrigin::Own
     } else {
-        Origin::Fork
+        PullOrigin::Fork
     };
     if let Some(pipeline) = step.runner.pipeline()
         && step.runner.inputs.speaker.is_none()
@@ -46,8 +46,8 @@ pub(super) async fn check(step: &Step, proposal: &Proposal) -> Result<u8, Failur
     let Some(base) = desk.forge.branch(&proposal.base).await? else {
         return Err({
             let forge = desk.forge.kind();
-            Failure::new(
-                Kind::Usage,
+            CommandFailure::new(
+                FailureKind::Usage,
                 format!(
                     "the {}'s {} is gone",
                     forge.pull_request(),
@@ -67,12 +67,12 @@ pub(super) async fn check(step: &Step, proposal: &Proposal) -> Result<u8, Failur
 
 /// Tells what was found, wherever this job may; its exit code.
 async fn told(
-    step: &Step,
+    step: &JobStep,
     desk: Option<&Desk<'_>>,
-    (proposal, origin): (&Proposal, Origin),
+    (proposal, origin): (&Proposal, PullOrigin),
     plans: &ForPull,
     permission: Option<Permission>,
-) -> Result<u8, Failure> {
+) -> Result<u8, CommandFailure> {
     let parts = Parts::of(plans, permission);
     let path = step.runner.inputs.plan.to_string();
     let told = PlanCheck {
@@ -84,8 +84,8 @@ async fn told(
     };
     let (good, text) = (told.is_good(), told.render());
     let written = match (origin, desk) {
-        (Origin::Own, Some(desk)) => written(desk, proposal, good, text.clone()).await,
-        (Origin::Own, None) | (Origin::Fork, _) => None,
+        (PullOrigin::Own, Some(desk)) => written(desk, proposal, good, text.clone()).await,
+        (PullOrigin::Own, None) | (PullOrigin::Fork, _) => None,
     };
     // A commit status has no annotations, so at GitLab the log tells them all.
     if written.is_none() || step.runner.pipeline().is_some() {
@@ -94,7 +94,11 @@ async fn told(
     step.leave_file(CODE_QUALITY, code_quality::render(&text.remarks).as_bytes())?;
     step.outputs
         .summarise(&format!("### omk plan: {}\n\n{}", text.title, text.summary));
-    Ok(if good { 0 } else { Kind::Usage.exit_code() })
+    Ok(if good {
+        0
+    } else {
+        FailureKind::Usage.exit_code()
+    })
 }
 
 /// What was found, held for as long as it is shown.
@@ -126,29 +130,29 @@ impl<'a> Parts<'a> {
     fn complaints(&self) -> Option<&Complaints> {
         match (&self.plans.changed, &self.plans.base) {
             (Some(changed), _) => changed.read.as_ref().err(),
-            (None, Err(Trouble::Wrong { complaints, .. })) => Some(complaints),
-            (None, Ok(_) | Err(Trouble::Absent { .. })) => None,
+            (None, Err(PlanUnavailable::Wrong { complaints, .. })) => Some(complaints),
+            (None, Ok(_) | Err(PlanUnavailable::Absent { .. })) => None,
         }
     }
 
-    fn found(&self) -> Found<'_> {
+    fn found(&self) -> PlanFinding<'_> {
         match (self.complaints(), &self.preview, &self.plans.changed) {
-            (Some(complaints), _, Some(_)) => Found::Wrong {
+            (Some(complaints), _, Some(_)) => PlanFinding::Wrong {
                 complaints,
-                whose: Whose::PullRequest,
+                whose: PlanOwner::PullRequest,
             },
-            (Some(complaints), _, None) => Found::Wrong {
+            (Some(complaints), _, None) => PlanFinding::Wrong {
                 complaints,
-                whose: Whose::Base,
+                whose: PlanOwner::Base,
             },
-            (None, Some(preview), Some(changed)) => Found::Changed {
+            (None, Some(preview), Some(changed)) => PlanFinding::Changed {
                 digest: &changed.digest,
                 preview,
                 diff: &self.diff,
                 permission: self.permission,
             },
-            (None, Some(preview), None) => Found::Same(preview),
-            (None, None, _) => Found::Nothing,
+            (None, Some(preview), None) => PlanFinding::Same(preview),
+            (None, None, _) => PlanFinding::Nothing,
         }
     }
 }
@@ -174,15 +178,15 @@ async fn written(desk: &Desk<'_>, proposal: &Proposal, good: bool, text: CheckTe
     desk.put_check(&wanted).await
 }
 
-fn annotation(remark: &Remark) -> Annotation {
+fn annotation(remark: &CheckRemark) -> Annotation {
     Annotation {
         path: remark.place.path.clone(),
         start_line: remark.place.line,
         end_line: remark.place.end_line,
         level: match remark.level {
-            fact::Level::Notice => AnnotationLevel::Notice,
-            fact::Level::Warning => AnnotationLevel::Warning,
-            fact::Level::Error => AnnotationLevel::Failure,
+            fact::ItemLevel::Notice => AnnotationLevel::Notice,
+            fact::ItemLevel::Warning => AnnotationLevel::Warning,
+            fact::ItemLevel::Error => AnnotationLevel::Failure,
         },
         message: remark.words(),
         title: remark.title.clone(),
@@ -190,14 +194,16 @@ fn annotation(remark: &Remark) -> Annotation {
 }
 
 /// What the check would say, in the job's log.
-fn annotate(step: &Step, text: &CheckText, complaints: Option<&Complaints>) {
+fn annotate(step: &JobStep, text: &CheckText, complaints: Option<&Complaints>) {
     let Some(complaints) = complaints else {
-        step.outputs
-            .say(Level::Notice, &format!("{}: {}", text.name, text.title));
+        step.outputs.say(
+            JobAnnotationLevel::Notice,
+            &format!("{}: {}", text.name, text.title),
+        );
         return;
     };
     for complaint in complaints {
-        let spot = Spot {
+        let spot = AnnotationPlace {
             file: complaints.file().to_owned(),
             line: complaint.place.map(|place| place.line),
             column: complaint.place.map(|place| place.column),
@@ -208,7 +214,7 @@ fn annotate(step: &Step, text: &CheckText, complaints: Option<&Complaints>) {
             .map(|hint| format!("\nhint: {hint}"))
             .unwrap_or_default();
         step.outputs.annotate(
-            Level::Error,
+            JobAnnotationLevel::Error,
             Some(&spot),
             &text::escape_invisible(&format!("{}{hint}", complaint.what)),
         );

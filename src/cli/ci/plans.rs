@@ -6,11 +6,11 @@
 //! asked of the caller.
 
 use super::super::plan_file::Read;
-use super::super::{Failure, Home, Kind};
-use super::{Access, Step, fetched};
+use super::super::{CommandFailure, FailureKind, Home};
+use super::{ForgeAccess, JobStep, fetched};
 use crate::fact::PlanSource;
 use crate::forge::Forge;
-use crate::git::{GitError, Repo, Wanted};
+use crate::git::{FetchTarget, GitError, Repo};
 use crate::id::{CommitId, RepoPath, Sha256};
 use crate::plan::{Complaint, Complaints, DeliverAs, Plan, governed, parse};
 use crate::request::Request;
@@ -18,7 +18,7 @@ use crate::text::ForgeKind;
 
 /// A plan as some commit has it.
 #[derive(Debug, Clone)]
-pub(super) struct Found {
+pub(super) struct CommittedPlan {
     /// What it says.
     pub(super) plan: Plan,
     /// Where it was read.
@@ -27,7 +27,7 @@ pub(super) struct Found {
 
 /// Why there is no plan to go by.
 #[derive(Debug, Clone)]
-pub(super) enum Trouble {
+pub(super) enum PlanUnavailable {
     /// There is no such file.
     Absent {
         /// Its path.
@@ -44,12 +44,12 @@ pub(super) enum Trouble {
     },
 }
 
-impl Trouble {
+impl PlanUnavailable {
     /// As a failure of a job that nobody can be answered in.
-    pub(super) fn failure(&self, forge: ForgeKind) -> Failure {
+    pub(super) fn failure(&self, forge: ForgeKind) -> CommandFailure {
         match self {
-            Self::Absent { path, branch } => Failure::new(
-                Kind::Usage,
+            Self::Absent { path, branch } => CommandFailure::new(
+                FailureKind::Usage,
                 format!("there is no plan: {path} is not on the branch {branch}"),
             )
             .hint(format!(
@@ -58,7 +58,7 @@ impl Trouble {
             )),
             Self::Wrong { branch, complaints } => {
                 let text = crate::text::neutralise_workflow_commands(&complaints.render());
-                Failure::rendered(Kind::Usage, text).hint(format!(
+                CommandFailure::rendered(FailureKind::Usage, text).hint(format!(
                     "this is the plan on the branch {branch}; a {} can mend it",
                     forge.pull_request()
                 ))
@@ -69,15 +69,15 @@ impl Trouble {
 
 /// Where commits are looked at.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Source<'a> {
+pub(super) enum CommitSource<'a> {
     /// The forge, which is asked.
     Api(&'a Forge),
     /// A repository that has been given all that will be looked at.
     Git(&'a Repo),
 }
 
-impl Source<'_> {
-    async fn file(&self, path: &str, commit: &CommitId) -> Result<Option<Vec<u8>>, Failure> {
+impl CommitSource<'_> {
+    async fn file(&self, path: &str, commit: &CommitId) -> Result<Option<Vec<u8>>, CommandFailure> {
         match self {
             Self::Api(forge) => Ok(forge.file(path, commit).await?),
             Self::Git(repo) => blob(repo, path, commit),
@@ -85,14 +85,14 @@ impl Source<'_> {
     }
 
     /// Where two commits part.
-    async fn parting(&self, base: &CommitId, head: &CommitId) -> Result<CommitId, Failure> {
+    async fn parting(&self, base: &CommitId, head: &CommitId) -> Result<CommitId, CommandFailure> {
         match self {
             Self::Api(forge) => Ok(forge.compare(base, head).await?.merge_base),
             Self::Git(repo) => {
                 let found = repo.merge_base(base, head).map_err(super::super::git)?;
                 found.ok_or_else(|| {
-                    Failure::new(
-                        Kind::Usage,
+                    CommandFailure::new(
+                        FailureKind::Usage,
                         format!("{base} and {head} have no history in common"),
                     )
                 })
@@ -102,17 +102,17 @@ impl Source<'_> {
 }
 
 /// The bytes of a file of a commit.
-fn blob(repo: &Repo, path: &str, commit: &CommitId) -> Result<Option<Vec<u8>>, Failure> {
-    let path: RepoPath = path
-        .parse()
-        .map_err(|error: crate::id::BadName| Failure::new(Kind::Usage, error.to_string()))?;
+fn blob(repo: &Repo, path: &str, commit: &CommitId) -> Result<Option<Vec<u8>>, CommandFailure> {
+    let path: RepoPath = path.parse().map_err(|error: crate::id::BadName| {
+        CommandFailure::new(FailureKind::Usage, error.to_string())
+    })?;
     repo.read_file(commit, &path).map_err(super::super::git)
 }
 
 /// Reads plans of one repository at one path.
 #[derive(Debug)]
 pub(super) struct Plans<'a> {
-    source: Source<'a>,
+    source: CommitSource<'a>,
     path: String,
     /// What a plan without a name is named after.
     directory: String,
@@ -122,14 +122,14 @@ pub(super) struct Plans<'a> {
 #[derive(Debug)]
 pub(super) struct ForPull {
     /// What the base branch has.
-    pub(super) base: Result<Found, Trouble>,
+    pub(super) base: Result<CommittedPlan, PlanUnavailable>,
     /// What the pull request would change it to; `None` where it changes nothing.
-    pub(super) changed: Option<Changed>,
+    pub(super) changed: Option<ChangedPlan>,
 }
 
 /// A plan that a pull request changes.
 #[derive(Debug, Clone)]
-pub(super) struct Changed {
+pub(super) struct ChangedPlan {
     /// The SHA-256 of its bytes: what is to be approved.
     pub(super) digest: Sha256,
     /// Its bytes, for a diff.
@@ -137,11 +137,11 @@ pub(super) struct Changed {
     /// The bytes that it takes the place of; `None` where the base branch has no plan.
     pub(super) before: Option<Vec<u8>>,
     /// What it says, or what is wrong with it.
-    pub(super) read: Result<Found, Complaints>,
+    pub(super) read: Result<CommittedPlan, Complaints>,
 }
 
 impl<'a> Plans<'a> {
-    pub(super) fn new(source: Source<'a>, path: &RepoPath, repository: &str) -> Self {
+    pub(super) fn new(source: CommitSource<'a>, path: &RepoPath, repository: &str) -> Self {
         let directory = repository
             .rsplit('/')
             .next()
@@ -159,7 +159,7 @@ impl<'a> Plans<'a> {
         &self,
         branch: &str,
         commit: &CommitId,
-    ) -> Result<Result<Found, Trouble>, Failure> {
+    ) -> Result<Result<CommittedPlan, PlanUnavailable>, CommandFailure> {
         let bytes = self.source.file(&self.path, commit).await?;
         Ok(self.read(branch, commit, bytes.as_deref()))
     }
@@ -169,22 +169,22 @@ impl<'a> Plans<'a> {
         branch: &str,
         commit: &CommitId,
         bytes: Option<&[u8]>,
-    ) -> Result<Found, Trouble> {
+    ) -> Result<CommittedPlan, PlanUnavailable> {
         match bytes {
-            None => Err(Trouble::Absent {
+            None => Err(PlanUnavailable::Absent {
                 path: self.path.clone(),
                 branch: branch.to_owned(),
             }),
             Some(bytes) => self
                 .parse(commit, bytes)
-                .map_err(|complaints| Trouble::Wrong {
+                .map_err(|complaints| PlanUnavailable::Wrong {
                     branch: branch.to_owned(),
                     complaints,
                 }),
         }
     }
 
-    fn parse(&self, commit: &CommitId, bytes: &[u8]) -> Result<Found, Complaints> {
+    fn parse(&self, commit: &CommitId, bytes: &[u8]) -> Result<CommittedPlan, Complaints> {
         let plan = parse(bytes, &self.path, &self.directory)?;
         let source = PlanSource {
             path: self.path.clone(),
@@ -192,7 +192,7 @@ impl<'a> Plans<'a> {
             commit: Some(commit.clone()),
             uncommitted: false,
         };
-        Ok(Found { plan, source })
+        Ok(CommittedPlan { plan, source })
     }
 
     /// The plans of a pull request: `head` is its commit, `base` the tip of the branch that it is
@@ -202,7 +202,7 @@ impl<'a> Plans<'a> {
         branch: &str,
         base: &CommitId,
         head: &CommitId,
-    ) -> Result<ForPull, Failure> {
+    ) -> Result<ForPull, CommandFailure> {
         let before = self.source.file(&self.path, base).await?;
         let after = self.source.file(&self.path, head).await?;
         let found = self.read(branch, base, before.as_deref());
@@ -211,7 +211,7 @@ impl<'a> Plans<'a> {
                 if before.as_ref() != Some(&after)
                     && self.changes_it(base, head, &after).await? =>
             {
-                Some(Changed {
+                Some(ChangedPlan {
                     digest: Sha256::of(&after),
                     read: self.parse(head, &after),
                     bytes: after,
@@ -233,7 +233,7 @@ impl<'a> Plans<'a> {
         base: &CommitId,
         head: &CommitId,
         after: &[u8],
-    ) -> Result<bool, Failure> {
+    ) -> Result<bool, CommandFailure> {
         let parting = self.source.parting(base, head).await?;
         let there = self.source.file(&self.path, &parting).await?;
         Ok(there.as_deref() != Some(after))
@@ -244,7 +244,7 @@ impl<'a> Plans<'a> {
 ///
 /// # Errors
 /// Where the plan wants that.
-pub(super) fn for_maintenance(found: &Found, branch: &str) -> Result<(), Trouble> {
+pub(super) fn for_maintenance(found: &CommittedPlan, branch: &str) -> Result<(), PlanUnavailable> {
     match found.plan.deliver.form {
         DeliverAs::Push => {
             let mut complaint = Complaint::new(
@@ -252,7 +252,7 @@ pub(super) fn for_maintenance(found: &Found, branch: &str) -> Result<(), Trouble
             );
             complaint.advise("use `as: pull-request`, or start runs from comments only");
             let complaints = Complaints::one(&found.source.path, complaint);
-            Err(Trouble::Wrong {
+            Err(PlanUnavailable::Wrong {
                 branch: branch.to_owned(),
                 complaints,
             })
@@ -267,11 +267,11 @@ pub(super) fn for_maintenance(found: &Found, branch: &str) -> Result<(), Trouble
 /// # Errors
 /// Where a file is not there any more, is not the one that the gate job saw, or is no plan.
 pub(in crate::cli) fn read_for(
-    step: &Step,
-    access: &Access,
+    step: &JobStep,
+    access: &ForgeAccess,
     home: &Home,
     request: &Request,
-) -> Result<Read, Failure> {
+) -> Result<Read, CommandFailure> {
     let source = &request.plan;
     let commit = source
         .commit
@@ -282,7 +282,7 @@ pub(in crate::cli) fn read_for(
         .parse::<RepoPath>()
         .map_err(|error| lost(error.to_string()))?;
     let (repo, _kept) = brought(step, access, home, [commit, &request.rules])?;
-    let plans = Plans::new(Source::Git(&repo), &path, &request.repository);
+    let plans = Plans::new(CommitSource::Git(&repo), &path, &request.repository);
     let file = |commit: &CommitId| {
         let bytes = blob(&repo, &plans.path, commit)?;
         bytes.ok_or_else(|| lost(format!("{path} is not at {commit}")))
@@ -295,8 +295,8 @@ pub(in crate::cli) fn read_for(
     }
     let read = |commit: &CommitId, bytes: &[u8]| {
         plans.parse(commit, bytes).map_err(|complaints| {
-            Failure::rendered(
-                Kind::Usage,
+            CommandFailure::rendered(
+                FailureKind::Usage,
                 crate::text::neutralise_workflow_commands(&complaints.render()),
             )
         })
@@ -315,9 +315,9 @@ pub(in crate::cli) fn read_for(
     })
 }
 
-fn lost(what: String) -> Failure {
-    Failure::new(
-        Kind::Blocked,
+fn lost(what: String) -> CommandFailure {
+    CommandFailure::new(
+        FailureKind::Blocked,
         format!("the plan of this run cannot be read: {what}"),
     )
     .hint("start a new run: what the gate job decided does not hold any more")
@@ -327,17 +327,21 @@ fn lost(what: String) -> Failure {
 /// sake of one file. Commits are known by what they hold, so it does not matter who hands them
 /// over.
 fn brought(
-    step: &Step,
-    access: &Access,
+    step: &JobStep,
+    access: &ForgeAccess,
     home: &Home,
     commits: [&CommitId; 2],
-) -> Result<(Repo, Option<tempfile::TempDir>), Failure> {
+) -> Result<(Repo, Option<tempfile::TempDir>), CommandFailure> {
     if commits.iter().all(|commit| home.repo.tip(commit).is_ok()) {
         return Ok((home.repo.clone(), None));
     }
     let dir = step.scratch()?;
     let repo = Repo::empty(dir.path()).map_err(super::super::git)?;
-    let mut wanted: Vec<Wanted> = commits.into_iter().cloned().map(Wanted::Commit).collect();
+    let mut wanted: Vec<FetchTarget> = commits
+        .into_iter()
+        .cloned()
+        .map(FetchTarget::Commit)
+        .collect();
     wanted.dedup();
     let remote = step.remote(access)?;
     let tips = fetched(|| match repo.fetch_tips(&remote, &wanted) {
@@ -366,7 +370,7 @@ mod tests {
                 commit: None,
                 uncommitted: false,
             };
-            Found {
+            CommittedPlan {
                 plan: parse(text.as_bytes(), "omk.yaml", "n").unwrap(),
                 source,
             }
@@ -385,7 +389,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named() {
-        let trouble = Trouble::Absent {
+        let trouble = PlanUnavailable::Absent {
             path: "ci/omk.yaml".to_owned(),
             branch: "main".to_owned(),
         };

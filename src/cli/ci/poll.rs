@@ -9,11 +9,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::desk::Desk;
-use super::event::Place;
+use super::event::CommentPlace;
 use super::gate::answered;
-use super::outputs::Level;
-use super::{Failure, Step, closed};
-use crate::command::{self, Asked, Command};
+use super::outputs::JobAnnotationLevel;
+use super::{CommandFailure, JobStep, closed};
+use crate::command::{self, Command, CommentRequest};
 use crate::deliver::full;
 use crate::forge::{CheckState, Forge, ForgeError, GitLab, Reaction};
 use crate::git::Repo;
@@ -31,16 +31,16 @@ const BACK: i64 = 24 * 60 * 60 * 1000;
 const OF_ONE: usize = 10;
 
 /// A note that asks for something, and has not been answered.
-struct Waiting {
+struct WaitingNote {
     comment: Comment,
     /// The merge request's number.
     issue: u64,
-    asked: Asked,
+    asked: CommentRequest,
 }
 
 /// Whose turn it is to answer a note.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum NoteTurn {
     /// Ours: it is marked now.
     Ours,
     /// Ours once more: an earlier try of this job has accepted this run for it, which has not
@@ -60,26 +60,26 @@ pub(super) async fn mark(
     desk: &Desk<'_>,
     issue: u64,
     comment: &Comment,
-    asked: &Asked,
-) -> Result<Turn, Failure> {
+    asked: &CommentRequest,
+) -> Result<NoteTurn, CommandFailure> {
     let Forge::GitLab(forge) = &desk.forge else {
-        return Ok(Turn::Ours);
+        return Ok(NoteTurn::Ours);
     };
     if is_ours(desk, comment) {
-        return Ok(Turn::Nobodys);
+        return Ok(NoteTurn::Nobodys);
     }
     // Another pipeline may have seen the same note at the same time.
     if !is_marked(desk, forge, issue, comment).await?
         && (desk.is_dry() || forge.claim(issue, comment.id, Reaction::Eyes).await?)
     {
-        return Ok(Turn::Ours);
+        return Ok(NoteTurn::Ours);
     }
     let accepted = if asked.work.is_some() {
         accepted_here(desk, forge, issue).await?
     } else {
         None
     };
-    Ok(accepted.map_or(Turn::Nobodys, Turn::Again))
+    Ok(accepted.map_or(NoteTurn::Nobodys, NoteTurn::Again))
 }
 
 /// The run that an earlier try of this job has accepted for a merge request: a runner that broke
@@ -88,7 +88,7 @@ async fn accepted_here(
     desk: &Desk<'_>,
     forge: &GitLab,
     issue: u64,
-) -> Result<Option<RunId>, Failure> {
+) -> Result<Option<RunId>, CommandFailure> {
     if !desk.was_retried(forge).await? {
         return Ok(None);
     }
@@ -114,7 +114,7 @@ async fn is_marked(
     forge: &GitLab,
     issue: u64,
     comment: &Comment,
-) -> Result<bool, Failure> {
+) -> Result<bool, CommandFailure> {
     match forge.awards(issue, comment.id).await {
         // Gone since it was read: whoever took it back wants nothing.
         Err(ForgeError::NotFound { .. }) => Ok(true),
@@ -127,7 +127,7 @@ async fn is_marked(
 ///
 /// # Errors
 /// Where GitLab does not tell what has been going on, or no note could be answered.
-pub(super) async fn poll(step: &Step) -> Result<Option<Request>, Failure> {
+pub(super) async fn poll(step: &JobStep) -> Result<Option<Request>, CommandFailure> {
     let desk = Desk::open(step).await?;
     let Forge::GitLab(forge) = &desk.forge else {
         return Ok(None);
@@ -137,7 +137,7 @@ pub(super) async fn poll(step: &Step) -> Result<Option<Request>, Failure> {
     if let Err(failure) = clean(&desk, &requests).await {
         let why = desk.scrubbed(&failure.in_full());
         desk.log().say(
-            Level::Warning,
+            JobAnnotationLevel::Warning,
             &format!("branches of closed merge requests may be left: {why}"),
         );
     }
@@ -148,7 +148,7 @@ pub(super) async fn poll(step: &Step) -> Result<Option<Request>, Failure> {
         text::plural(requests.len(), "merge request")
     );
     desk.log().say(
-        Level::Notice,
+        JobAnnotationLevel::Notice,
         &format!("looked for new comments of the last 24 hours: {found}"),
     );
     answer_all(&desk, forge, waiting).await
@@ -160,7 +160,7 @@ async fn waiting(
     forge: &GitLab,
     requests: &[PullRequest],
     since: Moment,
-) -> Vec<Waiting> {
+) -> Vec<WaitingNote> {
     let mut found = Vec::new();
     for request in requests {
         let comments = desk
@@ -172,7 +172,7 @@ async fn waiting(
         {
             let asked = command::plan_of(command::read(&comment.body));
             if !asked.is_empty() {
-                found.push(Waiting {
+                found.push(WaitingNote {
                     comment,
                     issue: request.number,
                     asked,
@@ -187,11 +187,11 @@ async fn waiting(
 async fn answer_all(
     desk: &Desk<'_>,
     forge: &GitLab,
-    waiting: Vec<Waiting>,
-) -> Result<Option<Request>, Failure> {
+    waiting: Vec<WaitingNote>,
+) -> Result<Option<Request>, CommandFailure> {
     let (mut request, mut failed) = (None, None);
     let (mut answers, mut passed_over) = (BTreeMap::new(), 0);
-    for Waiting {
+    for WaitingNote {
         comment,
         issue,
         asked,
@@ -206,7 +206,7 @@ async fn answer_all(
                     "the command in {} waits for the next pipeline: this one has its run",
                     comment.url
                 );
-                desk.log().say(Level::Notice, &what);
+                desk.log().say(JobAnnotationLevel::Notice, &what);
             }
             continue;
         }
@@ -219,11 +219,18 @@ async fn answer_all(
         }
         let one = async {
             let turn = mark(desk, issue, &comment, &asked).await?;
-            if turn == Turn::Nobodys {
+            if turn == NoteTurn::Nobodys {
                 return Ok(None);
             }
             *of_author += 1;
-            answered(desk, &comment, issue, asked, (Place::PullRequest, turn)).await
+            answered(
+                desk,
+                &comment,
+                issue,
+                asked,
+                (CommentPlace::PullRequest, turn),
+            )
+            .await
         };
         match one.await {
             Ok(Some(accepted)) => request = Some(accepted),
@@ -231,7 +238,7 @@ async fn answer_all(
             Err(failure) => {
                 let why = desk.scrubbed(&failure.in_full());
                 desk.log().say(
-                    Level::Warning,
+                    JobAnnotationLevel::Warning,
                     &format!("a command in {} was not carried out: {why}", comment.url),
                 );
                 failed = Some(failure);
@@ -243,7 +250,7 @@ async fn answer_all(
             "{} wait for the next pipeline: this one has answered {OF_ONE} of the same account",
             text::plural(passed_over, "comment")
         );
-        desk.log().say(Level::Notice, &what);
+        desk.log().say(JobAnnotationLevel::Notice, &what);
     }
     match (request, failed) {
         (None, Some(failure)) => Err(failure),
@@ -257,7 +264,12 @@ fn has(desk: &Desk<'_>, awards: &[(Account, String)]) -> bool {
 
 /// Whether a note must wait for the next pipeline: this one's run is given away, or is the one that
 /// is to be cancelled.
-fn is_later(desk: &Desk<'_>, request: Option<&Request>, issue: u64, asked: &Asked) -> bool {
+fn is_later(
+    desk: &Desk<'_>,
+    request: Option<&Request>,
+    issue: u64,
+    asked: &CommentRequest,
+) -> bool {
     request.is_some_and(|request| {
         let cancels = asked
             .first
@@ -269,7 +281,7 @@ fn is_later(desk: &Desk<'_>, request: Option<&Request>, issue: u64, asked: &Aske
 
 /// Removes our branches of merge requests that have ended, where there are any: one look at the
 /// refs tells.
-async fn clean(desk: &Desk<'_>, requests: &[PullRequest]) -> Result<(), Failure> {
+async fn clean(desk: &Desk<'_>, requests: &[PullRequest]) -> Result<(), CommandFailure> {
     let ended: Vec<u64> = requests
         .iter()
         .filter(|request| !request.open)

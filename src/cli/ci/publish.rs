@@ -6,18 +6,18 @@
 
 use std::sync::Arc;
 
-use super::super::Failure;
-use super::super::publish::{Publication, Published, Without, publish};
+use super::super::CommandFailure;
+use super::super::publish::{MissingRun, Publication, Published, publish};
 use super::whole::whose_turn;
-use super::{Access, Step, handed, read_for, run, shown};
+use super::{ForgeAccess, JobStep, handed, read_for, run, shown};
 use crate::clock::Clock;
 use crate::deliver::tell_lost;
 use crate::report::markdown;
-use crate::report::sticky::{self, Lost};
+use crate::report::sticky::{self, LostRun};
 use crate::request::Request;
 
 /// `command: publish`.
-pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
+pub(super) fn stage(step: &JobStep) -> Result<u8, CommandFailure> {
     let Some(request) = step.request()? else {
         return Ok(0);
     };
@@ -28,7 +28,8 @@ pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
             Ok(published.exit_code())
         }
         Err(failure) => {
-            let lost = Lost::Unpublished(run::in_a_sentence(step, &failure), whose_turn(&failure));
+            let lost =
+                LostRun::Unpublished(run::in_a_sentence(step, &failure), whose_turn(&failure));
             step.wait(tell_lost(
                 &access.forge,
                 request,
@@ -41,7 +42,11 @@ pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
     }
 }
 
-fn carry_out(step: &Step, access: &Access, request: &Request) -> Result<Published, Failure> {
+fn carry_out(
+    step: &JobStep,
+    access: &ForgeAccess,
+    request: &Request,
+) -> Result<Published, CommandFailure> {
     let home = step.home(access, request)?;
     let plan = Arc::new(read_for(step, access, &home, request)?.plan);
     step.bring(access, &home, &request.base)?;
@@ -62,17 +67,17 @@ fn carry_out(step: &Step, access: &Access, request: &Request) -> Result<Publishe
 }
 
 /// What the run job says of itself where it left nothing.
-fn without(told: &handed::Without) -> Without<'_> {
+fn without(told: &handed::MissingBundle) -> MissingRun<'_> {
     match told {
-        handed::Without::Trouble(why) => Without::Trouble(why),
-        handed::Without::Refused(why) => Without::Refused(why),
-        handed::Without::Cancelled => Without::Cancelled,
-        handed::Without::Unknown => Without::Unknown,
+        handed::MissingBundle::Trouble(why) => MissingRun::Trouble(why),
+        handed::MissingBundle::Refused(why) => MissingRun::Refused(why),
+        handed::MissingBundle::Cancelled => MissingRun::Cancelled,
+        handed::MissingBundle::Unknown => MissingRun::Unknown,
     }
 }
 
 /// What became of it, in the log, the summary and the outputs.
-fn tell(step: &Step, request: &Request, published: &Published) -> Result<(), Failure> {
+fn tell(step: &JobStep, request: &Request, published: &Published) -> Result<(), CommandFailure> {
     for line in published.lines() {
         step.terminal.print(&format!(
             "{}\n",

@@ -7,8 +7,8 @@
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
-use super::run::Reach;
-use super::{Level, Machine, Step};
+use super::run::TokenReach;
+use super::{JobAnnotationLevel, JobStep, Machine};
 use crate::plan::Room;
 
 /// Where Docker listens on a hosted runner.
@@ -22,9 +22,9 @@ const DROP_SUDO: &str = "rm -f /etc/sudoers.d/runner";
 
 /// Takes sudo and Docker away on a hosted runner, whatever the plan's tasks are; Docker stays where
 /// the room says so. Says what could not be taken away.
-pub(super) fn take_away(step: &Step, room: &Room, reach: &Reach) {
+pub(super) fn take_away(step: &JobStep, room: &Room, reach: &TokenReach) {
     if step.runner.machine == Machine::Hosted {
-        let warn = |what: &str| step.outputs.say(Level::Warning, what);
+        let warn = |what: &str| step.outputs.say(JobAnnotationLevel::Warning, what);
         if !drop_sudo(room) {
             warn("children of this job can still become root: sudo still works without a password");
         }
@@ -34,10 +34,10 @@ pub(super) fn take_away(step: &Step, room: &Room, reach: &Reach) {
             ));
         }
     }
-    if room.docker && matches!(reach, Reach::Writing(..)) {
+    if room.docker && matches!(reach, TokenReach::Writing(..)) {
         let what = "children of this job can become root and take the token that can write: the plan says \
                     `room: { docker: true }`, and Docker is as good as root";
-        step.outputs.say(Level::Warning, what);
+        step.outputs.say(JobAnnotationLevel::Warning, what);
     }
 }
 

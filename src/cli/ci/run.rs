@@ -9,17 +9,19 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::super::run::{Selection, Wanted, select};
-use super::super::session::{Missing, Over, Secrets};
-use super::super::{Failure, Home, writing};
-use super::earlier::{self, Earlier};
+use super::super::run::{PlannedRun, Selection, select};
+use super::super::session::{FinishedRun, Missing, Secrets};
+use super::super::{CommandFailure, Home, writing};
+use super::earlier::{self, EarlierRun};
 use super::one_job::{self, OneJob};
-use super::{Access, Level, Outputs, Stage, Step, Upload, read_for, root, shown};
+use super::{
+    ForgeAccess, JobAnnotationLevel, JobStage, JobStep, Outputs, UploadInput, read_for, root, shown,
+};
 use crate::bundle;
 use crate::clock::Clock;
 use crate::deliver::full;
 use crate::forge::Forge;
-use crate::git::Wanted as Fetched;
+use crate::git::FetchTarget as Fetched;
 use crate::id::RepoPath;
 use crate::plan::{Plan, Work, parse, to_yaml};
 use crate::report::{View, markdown};
@@ -32,7 +34,7 @@ const TROUBLE: usize = 2_000;
 
 /// Which tokens are in reach of this job.
 #[derive(Debug)]
-pub(super) enum Reach {
+pub(super) enum TokenReach {
     /// None that can write: another job will deliver.
     ReadOnly,
     /// One that can write: this job delivers too, and where edits notify nobody it shows the run
@@ -41,13 +43,14 @@ pub(super) enum Reach {
 }
 
 /// `command: run`: works, and leaves a bundle for the next jobs.
-pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
+pub(super) fn stage(step: &JobStep) -> Result<u8, CommandFailure> {
     let Some(request) = step.request()? else {
         return Ok(0);
     };
     let access = step.wait(step.runner.access())?;
     let allowed = one_job::refuse_a_writing_token(step, &access);
-    let over = match allowed.and_then(|()| carry_out(step, &access, request, Reach::ReadOnly)) {
+    let over = match allowed.and_then(|()| carry_out(step, &access, request, TokenReach::ReadOnly))
+    {
         Ok(over) => over,
         Err(failure) => {
             step.hand_trouble(&in_a_sentence(step, &failure))?;
@@ -59,17 +62,17 @@ pub(super) fn stage(step: &Step) -> Result<u8, Failure> {
 }
 
 /// A failure and what to do about it, without secrets.
-pub(super) fn in_a_sentence(step: &Step, failure: &Failure) -> String {
+pub(super) fn in_a_sentence(step: &JobStep, failure: &CommandFailure) -> String {
     text::clip(&step.runner.scrubber().scrub(&failure.in_full()), TROUBLE)
 }
 
 /// Runs what was asked for to its end.
 pub(super) fn carry_out(
-    step: &Step,
-    access: &Access,
+    step: &JobStep,
+    access: &ForgeAccess,
     request: &Request,
-    reach: Reach,
-) -> Result<Over, Failure> {
+    reach: TokenReach,
+) -> Result<FinishedRun, CommandFailure> {
     let clock = Clock::start();
     if leaves_bundle(step) {
         writing::may_bundle(&step.runner.inputs.bundle)?;
@@ -87,12 +90,12 @@ pub(super) fn carry_out(
     let earlier = earlier(step, access, &home, request, &plan);
     let selection = selection((step, access, &home), request, &plan, earlier.as_ref())?;
     let follower = match reach {
-        Reach::ReadOnly => None,
-        Reach::Writing(one_job, follower) => {
+        TokenReach::ReadOnly => None,
+        TokenReach::Writing(one_job, follower) => {
             if has_prompt(&plan, &selection)
                 && let Some(warning) = one_job::allow(one_job, &step.runner)?
             {
-                step.outputs.say(Level::Warning, &warning);
+                step.outputs.say(JobAnnotationLevel::Warning, &warning);
             }
             follower
         }
@@ -101,7 +104,7 @@ pub(super) fn carry_out(
     if let Some(key) = step.runner.key(&plan.agent.key_env) {
         secrets.insert(plan.agent.key_env.clone(), key.clone());
     }
-    let wanted = Wanted {
+    let wanted = PlannedRun {
         home,
         run: request.run.clone(),
         scope: request.scope.clone(),
@@ -125,12 +128,12 @@ pub(super) fn carry_out(
 
 /// What the last run made, for a retry. Without it the retry is a full run, and says so.
 fn earlier(
-    step: &Step,
-    access: &Access,
+    step: &JobStep,
+    access: &ForgeAccess,
     home: &Home,
     request: &Request,
     plan: &Arc<Plan>,
-) -> Option<Earlier> {
+) -> Option<EarlierRun> {
     let Ask::Retry { tasks } = &request.ask else {
         return None;
     };
@@ -154,14 +157,16 @@ fn earlier(
                 kept.join(", ")
             };
             step.outputs.say(
-                Level::Notice,
+                JobAnnotationLevel::Notice,
                 &format!("kept from run {}: {names}", earlier.run),
             );
             Some(earlier)
         }
         Err(why) => {
-            step.outputs
-                .say(Level::Warning, &format!("this retry is a full run: {why}"));
+            step.outputs.say(
+                JobAnnotationLevel::Warning,
+                &format!("this retry is a full run: {why}"),
+            );
             None
         }
     }
@@ -170,11 +175,11 @@ fn earlier(
 /// The tasks of the run: those that were named, those of the run that is tried again, or those
 /// whose `when` holds.
 fn selection(
-    (step, access, home): (&Step, &Access, &Home),
+    (step, access, home): (&JobStep, &ForgeAccess, &Home),
     request: &Request,
     plan: &Plan,
-    earlier: Option<&Earlier>,
-) -> Result<Selection, Failure> {
+    earlier: Option<&EarlierRun>,
+) -> Result<Selection, CommandFailure> {
     let mut named: Vec<String> = match &request.ask {
         Ask::Run { tasks } => tasks.iter().map(ToString::to_string).collect(),
         Ask::Retry { tasks } => match earlier {
@@ -196,8 +201,8 @@ fn selection(
 /// What the pull request changes; `None` where that is not known, and then everything may have
 /// changed.
 fn changed_paths(
-    step: &Step,
-    access: &Access,
+    step: &JobStep,
+    access: &ForgeAccess,
     home: &Home,
     request: &Request,
 ) -> Option<Vec<RepoPath>> {
@@ -261,16 +266,16 @@ fn has_prompt(plan: &Plan, selection: &Selection) -> bool {
 
 /// Leaves the bundle, the summary and the step's outputs.
 pub(super) fn leave(
-    step: &Step,
-    access: &Access,
+    step: &JobStep,
+    access: &ForgeAccess,
     request: &Request,
-    over: &Over,
-) -> Result<(), Failure> {
+    over: &FinishedRun,
+) -> Result<(), CommandFailure> {
     let (inputs, outputs) = (&step.runner.inputs, &step.outputs);
     let upload = match inputs.upload {
-        Upload::State | Upload::None => bundle::Upload::State,
-        Upload::Full if is_private(step, &access.forge) => bundle::Upload::Full,
-        Upload::Full => {
+        UploadInput::State | UploadInput::None => bundle::Upload::State,
+        UploadInput::Full if is_private(step, &access.forge) => bundle::Upload::Full,
+        UploadInput::Full => {
             let (input, whose) = match step.runner.forge {
                 ForgeKind::GitHub => ("`upload: full`", "repository"),
                 ForgeKind::GitLab => (
@@ -281,7 +286,7 @@ pub(super) fn leave(
             let why = format!(
                 "{input} is refused, because everybody can read the artifacts of a public {whose}"
             );
-            outputs.say(Level::Warning, &why);
+            outputs.say(JobAnnotationLevel::Warning, &why);
             bundle::Upload::State
         }
     };
@@ -301,17 +306,18 @@ pub(super) fn leave(
 /// Whether somebody is to find the bundle: a later job needs it, and a job that does it all leaves
 /// it unless it is told not to. At GitHub the action decides what becomes an artifact; at GitLab
 /// everything does that is left.
-fn leaves_bundle(step: &Step) -> bool {
+fn leaves_bundle(step: &JobStep) -> bool {
     match step.runner.forge {
         ForgeKind::GitHub => true,
         ForgeKind::GitLab => {
-            step.runner.inputs.stage != Stage::Whole || step.runner.inputs.upload != Upload::None
+            step.runner.inputs.stage != JobStage::Whole
+                || step.runner.inputs.upload != UploadInput::None
         }
     }
 }
 
 /// Whether only members see the repository; what cannot be told counts as public.
-fn is_private(step: &Step, forge: &Forge) -> bool {
+fn is_private(step: &JobStep, forge: &Forge) -> bool {
     step.wait(forge.repository())
         .is_ok_and(|repository| repository.private)
 }
@@ -321,7 +327,7 @@ pub(super) fn artifact(request: &Request) -> String {
     format!("omk-{}-{}", request.scope, request.run)
 }
 
-fn tell(outputs: &Outputs, over: &Over, view: &View) -> Result<(), Failure> {
+fn tell(outputs: &Outputs, over: &FinishedRun, view: &View) -> Result<(), CommandFailure> {
     let at = |name: &str| over.run_dir.path().join(name).display().to_string();
     outputs.set("scope", view.scope.as_str())?;
     outputs.set("run-id", view.run.as_str())?;

@@ -15,7 +15,7 @@ pub(super) use variables::wrong;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::super::{Failure, Kind};
+use super::super::{CommandFailure, FailureKind};
 use super::inputs::Inputs;
 use crate::exec::environment::Caller;
 use crate::exec::secret::{Secret, shed_secrets};
@@ -30,7 +30,7 @@ pub(in crate::cli) struct Runner {
     /// The forge that it is at.
     pub(in crate::cli) forge: ForgeKind,
     /// What only that forge tells.
-    pub(in crate::cli) host: Host,
+    pub(in crate::cli) host: ForgeJob,
     /// The API's base URL, without a slash at its end.
     pub(in crate::cli) api: String,
     /// The repository's address for people, without a slash at its end.
@@ -38,7 +38,7 @@ pub(in crate::cli) struct Runner {
     /// `owner/name`; at GitLab with all its groups.
     pub(in crate::cli) repository: String,
     /// The workflow run or pipeline that this is.
-    pub(in crate::cli) workflow: request::WorkflowRun,
+    pub(in crate::cli) workflow: request::StartedBy,
     /// The branch's short name, where the event is about one.
     pub(in crate::cli) ref_name: Option<String>,
     /// A directory for what is thrown away.
@@ -53,7 +53,7 @@ pub(in crate::cli) struct Runner {
 
 /// What only one forge tells.
 #[derive(Debug)]
-pub(in crate::cli) enum Host {
+pub(in crate::cli) enum ForgeJob {
     /// A job of a workflow.
     GitHub(Workflow),
     /// A job of a pipeline.
@@ -61,7 +61,7 @@ pub(in crate::cli) enum Host {
 }
 
 /// What a runner is read from.
-struct Asked<'a> {
+struct RunnerSource<'a> {
     caller: &'a Caller,
     secrets: BTreeMap<String, Secret>,
     /// `omk ci --poll`.
@@ -101,7 +101,7 @@ impl Runner {
     ///
     /// # Errors
     /// Where a variable is missing or malformed; its name is said.
-    pub(in crate::cli) fn read(poll: bool) -> Result<Self, Failure> {
+    pub(in crate::cli) fn read(poll: bool) -> Result<Self, CommandFailure> {
         let caller = Caller::read();
         let names: Vec<&str> = caller.secret_names().collect();
         let secrets = shed_secrets(&names).map_err(super::super::failure::infra)?;
@@ -112,8 +112,8 @@ impl Runner {
         caller: &Caller,
         secrets: BTreeMap<String, Secret>,
         poll: bool,
-    ) -> Result<Self, Failure> {
-        let asked = Asked {
+    ) -> Result<Self, CommandFailure> {
+        let asked = RunnerSource {
             caller,
             secrets,
             poll,
@@ -141,10 +141,10 @@ impl Runner {
     ///
     /// # Errors
     /// Where no token was given, or the forge does not mint one.
-    pub(in crate::cli) async fn access(&self) -> Result<Access, Failure> {
+    pub(in crate::cli) async fn access(&self) -> Result<ForgeAccess, CommandFailure> {
         match &self.host {
-            Host::GitHub(_) => github::access(self).await,
-            Host::GitLab(pipeline) => gitlab::access(self, pipeline),
+            ForgeJob::GitHub(_) => github::access(self).await,
+            ForgeJob::GitLab(pipeline) => gitlab::access(self, pipeline),
         }
     }
 
@@ -152,8 +152,8 @@ impl Runner {
     /// repository's.
     pub(in crate::cli) fn job_token(&self) -> Option<(&'static str, Secret)> {
         match &self.host {
-            Host::GitHub(_) => None,
-            Host::GitLab(_) => gitlab::job_token(self),
+            ForgeJob::GitHub(_) => None,
+            ForgeJob::GitLab(_) => gitlab::job_token(self),
         }
     }
 
@@ -165,7 +165,7 @@ impl Runner {
         &self,
         user: &'static str,
         token: &Secret,
-    ) -> Result<Remote, Failure> {
+    ) -> Result<Remote, CommandFailure> {
         self.remote_at(&format!("{}.git", self.url), user, token)
     }
 
@@ -178,7 +178,7 @@ impl Runner {
         url: &str,
         user: &'static str,
         token: &Secret,
-    ) -> Result<Remote, Failure> {
+    ) -> Result<Remote, CommandFailure> {
         let remote = Remote::new(url, Some(token.clone())).map_err(super::super::git)?;
         let authorities = self
             .pipeline()
@@ -189,8 +189,8 @@ impl Runner {
     /// The job of a pipeline that this is, at GitLab.
     pub(in crate::cli) fn pipeline(&self) -> Option<&Pipeline> {
         match &self.host {
-            Host::GitHub(_) => None,
-            Host::GitLab(pipeline) => Some(pipeline),
+            ForgeJob::GitHub(_) => None,
+            ForgeJob::GitLab(pipeline) => Some(pipeline),
         }
     }
 
@@ -205,7 +205,7 @@ impl Runner {
 
 /// Who we are at the forge.
 #[derive(Debug)]
-pub(in crate::cli) struct Access {
+pub(in crate::cli) struct ForgeAccess {
     /// The repository, through its API.
     pub(in crate::cli) forge: Forge,
     /// For git. Where an App's was minted it is in none of the runner's secrets: it is to be
@@ -216,21 +216,21 @@ pub(in crate::cli) struct Access {
 }
 
 /// The forge's trouble, at the edge: a right that a person can grant, or the machine.
-pub(in crate::cli) fn forge(error: &ForgeError) -> Failure {
+pub(in crate::cli) fn forge(error: &ForgeError) -> CommandFailure {
     let kind = match error {
         ForgeError::Unauthorized { .. }
         | ForgeError::Forbidden { .. }
-        | ForgeError::NotFound { .. } => Kind::Blocked,
-        ForgeError::Misconfigured { .. } => Kind::Usage,
-        ForgeError::Limited { .. } => Kind::Blocked,
+        | ForgeError::NotFound { .. } => FailureKind::Blocked,
+        ForgeError::Misconfigured { .. } => FailureKind::Usage,
+        ForgeError::Limited { .. } => FailureKind::Blocked,
         ForgeError::Refused { .. }
         | ForgeError::Unavailable { .. }
-        | ForgeError::Nonsense { .. } => Kind::Infra,
+        | ForgeError::Nonsense { .. } => FailureKind::Infra,
     };
-    Failure::new(kind, format!("failed to {error}"))
+    CommandFailure::new(kind, format!("failed to {error}"))
 }
 
-impl From<ForgeError> for Failure {
+impl From<ForgeError> for CommandFailure {
     fn from(error: ForgeError) -> Self {
         forge(&error)
     }

@@ -3,8 +3,8 @@
 //!
 //! It refuses to write any of them at GitHub, where checks and the job's summary show the same.
 
-use super::super::session::Over;
-use super::{Failure, Level, Step};
+use super::super::session::FinishedRun;
+use super::{CommandFailure, JobAnnotationLevel, JobStep};
 use crate::report::check;
 use crate::report::{View, code_quality, junit};
 
@@ -15,7 +15,7 @@ pub(super) const CODE_QUALITY: &str = "gl-code-quality-report.json";
 ///
 /// # Errors
 /// Where a file cannot be written.
-pub(super) fn show(step: &Step, view: &View) -> Result<(), Failure> {
+pub(super) fn show(step: &JobStep, view: &View) -> Result<(), CommandFailure> {
     if step.runner.pipeline().is_none() {
         return Ok(());
     }
@@ -28,7 +28,7 @@ pub(super) fn show(step: &Step, view: &View) -> Result<(), Failure> {
 }
 
 /// The reports of a run that has just ended, as its job leaves them.
-pub(super) fn leave_reports(step: &Step, over: &Over) {
+pub(super) fn leave_reports(step: &JobStep, over: &FinishedRun) {
     if step.runner.pipeline().is_none() {
         return;
     }
@@ -36,7 +36,7 @@ pub(super) fn leave_reports(step: &Step, over: &Over) {
         let left = over.run_dir.read(name).map_err(super::super::store);
         if let Err(failure) = left.and_then(|bytes| step.leave_file(name, &bytes)) {
             step.outputs.say(
-                Level::Warning,
+                JobAnnotationLevel::Warning,
                 &format!("{name} is not among the artifacts: {}", failure.in_full()),
             );
         }

@@ -4,20 +4,20 @@
 //! It refuses whatever it cannot be certain of, and it never falls back to something weaker without
 //! saying so.
 
-use super::Failure;
+use super::CommandFailure;
 use super::conversation::Conversation;
-use super::desk::{Denied, Rules};
-use super::gate::Wanted;
-use super::outputs::Level;
+use super::desk::{Denied, GoverningPlan};
+use super::gate::RunDraft;
+use super::outputs::JobAnnotationLevel;
 use super::plan_check::diff;
-use super::plans::{Changed, Found};
-use crate::command::Work;
+use super::plans::{ChangedPlan, CommittedPlan};
+use crate::command::WorkRequest;
 use crate::fact::Trigger;
 use crate::id::{CommitId, TaskId};
 use crate::plan::{Event, Plan, governed};
 use crate::report::reply::{refuse, show};
 use crate::request::{Ask, PullScope, Request};
-use crate::trust::{self, Branch, Comment, PullRequest, Push, Refusal};
+use crate::trust::{self, Comment, ForgeBranch, PullRequest, Push, Refusal};
 
 /// Approvers whose permission is looked up, newest approval first. Each is a request to the forge,
 /// and anybody can write comments.
@@ -29,7 +29,7 @@ pub(super) struct Choice {
     /// Its tasks and gates under the repository's rules.
     pub(super) plan: Plan,
     /// Where tasks and gates are from.
-    pub(super) found: Found,
+    pub(super) found: CommittedPlan,
     /// Who approved it, where it is the pull request's own.
     pub(super) approved_by: Option<String>,
 }
@@ -38,10 +38,10 @@ impl Conversation<'_, '_> {
     /// The request for a run, where everything that must hold does; what does not is told.
     pub(super) async fn start(
         &mut self,
-        work: &Work,
+        work: &WorkRequest,
         pull: &PullRequest,
-        rules: &Rules,
-    ) -> Result<Option<Request>, Failure> {
+        rules: &GoverningPlan,
+    ) -> Result<Option<Request>, CommandFailure> {
         let Some((base, head)) = self.fit(work, pull).await? else {
             return Ok(None);
         };
@@ -70,20 +70,20 @@ impl Conversation<'_, '_> {
         }
         let scope = self.desk.forge.scope_of(pull.number);
         let (ask, previous) = match work {
-            Work::Run { tasks, commit: _ } => (
+            WorkRequest::Run { tasks, commit: _ } => (
                 Ask::Run {
                     tasks: tasks.clone(),
                 },
                 None,
             ),
-            Work::Retry { tasks, commit: _ } => (
+            WorkRequest::Retry { tasks, commit: _ } => (
                 Ask::Retry {
                     tasks: tasks.clone(),
                 },
                 self.previous(pull, &scope).await?,
             ),
         };
-        let wanted = Wanted {
+        let wanted = RunDraft {
             scope,
             trigger: self.trigger(),
             ask,
@@ -123,9 +123,9 @@ impl Conversation<'_, '_> {
     /// is certain.
     async fn fit(
         &mut self,
-        work: &Work,
+        work: &WorkRequest,
         pull: &PullRequest,
-    ) -> Result<Option<(Branch, CommitId)>, Failure> {
+    ) -> Result<Option<(ForgeBranch, CommitId)>, CommandFailure> {
         let own = trust::is_open(pull)
             .and_then(|()| trust::same_repository(pull, self.desk.repository.id));
         if let Err(refusal) = own {
@@ -149,7 +149,7 @@ impl Conversation<'_, '_> {
     pub(super) async fn trusted_base(
         &mut self,
         pull: &PullRequest,
-    ) -> Result<Option<Branch>, Failure> {
+    ) -> Result<Option<ForgeBranch>, CommandFailure> {
         let default_branch = &self.desk.repository.default_branch;
         let base = self.desk.forge.branch(&pull.base.branch).await?;
         match (
@@ -174,7 +174,7 @@ impl Conversation<'_, '_> {
 
     /// The forge's records of pushes to the head. Where they cannot be read a person must name the
     /// commit, and where they have, nobody needs to look.
-    async fn pushes(&self, pull: &PullRequest, work: &Work) -> Vec<Push> {
+    async fn pushes(&self, pull: &PullRequest, work: &WorkRequest) -> Vec<Push> {
         if work.commit().is_some() {
             return Vec::new();
         }
@@ -187,10 +187,10 @@ impl Conversation<'_, '_> {
     pub(super) async fn choose(
         &mut self,
         pull: &PullRequest,
-        base: &Branch,
+        base: &ForgeBranch,
         head: &CommitId,
-        rules: &Rules,
-    ) -> Result<Option<Choice>, Failure> {
+        rules: &GoverningPlan,
+    ) -> Result<Option<Choice>, CommandFailure> {
         let plans = self
             .desk
             .plans()
@@ -229,8 +229,8 @@ impl Conversation<'_, '_> {
 
     fn of_base(
         &mut self,
-        found: Result<Found, super::plans::Trouble>,
-        rules: &Rules,
+        found: Result<CommittedPlan, super::plans::PlanUnavailable>,
+        rules: &GoverningPlan,
     ) -> Option<Choice> {
         match found {
             Ok(found) => Some(under(rules, found, None)),
@@ -242,7 +242,11 @@ impl Conversation<'_, '_> {
     }
 
     /// Who has approved exactly that plan, in a comment that stands, and may do so now.
-    async fn approver(&self, changed: &Changed, rules: &Rules) -> Result<Option<String>, Failure> {
+    async fn approver(
+        &self,
+        changed: &ChangedPlan,
+        rules: &GoverningPlan,
+    ) -> Result<Option<String>, CommandFailure> {
         let comments = self.desk.forge.comments(self.issue).await?;
         let mut asked: Vec<u64> = Vec::new();
         for comment in trust::approved_by(&changed.digest, &comments)
@@ -263,7 +267,7 @@ impl Conversation<'_, '_> {
                 let what = format!(
                     "only the {APPROVERS} newest of those who approved the plan were looked at"
                 );
-                self.desk.log().say(Level::Warning, &what);
+                self.desk.log().say(JobAnnotationLevel::Warning, &what);
                 break;
             }
             asked.push(author.id);
@@ -275,7 +279,7 @@ impl Conversation<'_, '_> {
                 Ok(()) => return Ok(Some(author.login.clone())),
                 Err(Denied::Refused(refusal)) => {
                     self.desk.log().say(
-                        Level::Notice,
+                        JobAnnotationLevel::Notice,
                         &format!(
                             "an approval does not count: {}",
                             refusal.words(self.desk.forge.kind())
@@ -287,7 +291,7 @@ impl Conversation<'_, '_> {
                     let what = format!(
                         "an approval by {login} does not count, as nobody says what they may: {why}"
                     );
-                    self.desk.log().say(Level::Warning, &what);
+                    self.desk.log().say(JobAnnotationLevel::Warning, &what);
                 }
             }
         }
@@ -295,7 +299,7 @@ impl Conversation<'_, '_> {
     }
 }
 
-fn under(rules: &Rules, found: Found, approved_by: Option<String>) -> Choice {
+fn under(rules: &GoverningPlan, found: CommittedPlan, approved_by: Option<String>) -> Choice {
     Choice {
         plan: governed(found.plan.clone(), &rules.found.plan),
         found,

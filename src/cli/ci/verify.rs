@@ -6,11 +6,11 @@
 
 use std::path::Path;
 
-use super::Failure;
+use super::CommandFailure;
 use super::conversation::Conversation;
-use crate::git::{Extents, GitError, Remote, Repo, Wanted};
+use crate::git::{Extents, FetchTarget, GitError, Remote, Repo};
 use crate::id::{CommitId, RunId, Scope};
-use crate::proof::{self, Checked, RUN_PROOF, Seen, Statement};
+use crate::proof::{self, Checked, ProofContext, RUN_PROOF, Statement};
 use crate::report::reply::{answer, refuse};
 use crate::text::Advised as _;
 use crate::trust::PullRequest;
@@ -31,7 +31,7 @@ struct Proofs {
 }
 
 impl Conversation<'_, '_> {
-    pub(super) async fn verify(&mut self, pull: &PullRequest) -> Result<(), Failure> {
+    pub(super) async fn verify(&mut self, pull: &PullRequest) -> Result<(), CommandFailure> {
         let scope = self.desk.forge.scope_of(pull.number);
         let first: Vec<RunId> = self
             .own_checks(pull, &scope)
@@ -76,7 +76,7 @@ fn newest(
     let named = first.iter().filter(|run| there.contains(run));
     let rest = there.iter().filter(|run| !first.contains(run));
     for run in named.chain(rest).take(RUNS) {
-        let tip = repo.fetch(remote, &[Wanted::Ref(format!("{PROOFS}{run}"))])?;
+        let tip = repo.fetch(remote, &[FetchTarget::Ref(format!("{PROOFS}{run}"))])?;
         let Some(tip) = tip.first() else { continue };
         let files = files(&repo, tip)?;
         let of_scope = files.iter().any(|(name, bytes)| {
@@ -121,7 +121,7 @@ fn check(repo: &Repo, remote: &Remote, bytes: &[u8]) -> Checked {
             bring_plan(repo, remote, &statement);
             super::super::verify::look(repo, None, &statement)
         }
-        Err(_) => Seen::default(),
+        Err(_) => ProofContext::default(),
     };
     proof::check(bytes, &seen)
 }
@@ -133,6 +133,6 @@ fn bring_plan(repo: &Repo, remote: &Remote, statement: &Statement) {
         return;
     };
     if repo.tip(commit).is_err() {
-        let _ = repo.fetch_tips(remote, &[Wanted::Commit(commit.clone())]);
+        let _ = repo.fetch_tips(remote, &[FetchTarget::Commit(commit.clone())]);
     }
 }

@@ -10,18 +10,20 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use super::super::session::Over;
-use super::super::{Failure, Kind, writing};
+use super::super::session::FinishedRun;
+use super::super::{CommandFailure, FailureKind, writing};
 use super::one_job::OneJob;
-use super::run::{Reach, carry_out, in_a_sentence, leave};
-use super::{Access, Decision, Level, Step, Upload, announce, decide, shown};
+use super::run::{TokenReach, carry_out, in_a_sentence, leave};
+use super::{
+    Decision, ForgeAccess, JobAnnotationLevel, JobStep, UploadInput, announce, decide, shown,
+};
 use crate::clock::Clock;
-use crate::deliver::{self, Delivered, Outcome, Progress};
+use crate::deliver::{self, Delivered, ForgeProgress, RunOutcome};
 use crate::fact::RunVerdict;
 use crate::id::TaskId;
 use crate::proof::JudgedBy;
 use crate::report::View;
-use crate::report::sticky::{self, Lost};
+use crate::report::sticky::{self, LostRun};
 use crate::request::Request;
 use crate::text::ForgeKind;
 
@@ -29,7 +31,7 @@ use crate::text::ForgeKind;
 const LAST_WORDS: Duration = Duration::from_millis(4_500);
 
 /// The whole of it, for an event that may lead to a run.
-pub(super) fn whole(step: &Step) -> Result<u8, Failure> {
+pub(super) fn whole(step: &JobStep) -> Result<u8, CommandFailure> {
     let decision = decide(step)?;
     announce(step, &decision)?;
     let request = match decision {
@@ -43,7 +45,12 @@ pub(super) fn whole(step: &Step) -> Result<u8, Failure> {
         OneJob::Confined
     };
     let (follower, following) = follow(step, &access, &request).unzip();
-    let ended = carry_out(step, &access, &request, Reach::Writing(one_job, follower));
+    let ended = carry_out(
+        step,
+        &access,
+        &request,
+        TokenReach::Writing(one_job, follower),
+    );
     // What it was about to say is not to come after what is said now.
     if let Some(following) = following {
         following.abort();
@@ -55,7 +62,7 @@ pub(super) fn whole(step: &Step) -> Result<u8, Failure> {
             // A disk that has no room for the state is no reason not to deliver.
             let left = leave(step, &access, &request, &over);
             let published = publish(step, &access, &request, &over).inspect_err(|failure| {
-                let lost = Lost::Unpublished(in_a_sentence(step, failure), whose_turn(failure));
+                let lost = LostRun::Unpublished(in_a_sentence(step, failure), whose_turn(failure));
                 lose(step, &access, &request, &lost);
             });
             left.and(published)
@@ -66,7 +73,7 @@ pub(super) fn whole(step: &Step) -> Result<u8, Failure> {
                 step,
                 &access,
                 &request,
-                &Lost::NotStarted {
+                &LostRun::NotStarted {
                     why,
                     verdict: whose_turn(&failure),
                 },
@@ -77,15 +84,15 @@ pub(super) fn whole(step: &Step) -> Result<u8, Failure> {
 }
 
 /// What a run is called that could not start, or whose result could not be published.
-pub(super) fn whose_turn(failure: &Failure) -> RunVerdict {
+pub(super) fn whose_turn(failure: &CommandFailure) -> RunVerdict {
     match failure.kind {
-        Kind::Usage | Kind::NotReady => RunVerdict::NotReady,
-        Kind::Blocked => RunVerdict::BlockedOnExternal,
-        Kind::Infra => RunVerdict::FailedInfra,
+        FailureKind::Usage | FailureKind::NotReady => RunVerdict::NotReady,
+        FailureKind::Blocked => RunVerdict::BlockedOnExternal,
+        FailureKind::Infra => RunVerdict::FailedInfra,
     }
 }
 
-fn lose(step: &Step, access: &Access, request: &Request, lost: &Lost) {
+fn lose(step: &JobStep, access: &ForgeAccess, request: &Request, lost: &LostRun) {
     tell(
         step,
         &step.wait(deliver::tell_lost(
@@ -101,8 +108,8 @@ fn lose(step: &Step, access: &Access, request: &Request, lost: &Lost) {
 /// Edits the sticky comment while the run goes on, beside it. Not at GitLab, where each edit would
 /// call the webhook again.
 fn follow(
-    step: &Step,
-    access: &Access,
+    step: &JobStep,
+    access: &ForgeAccess,
     request: &Request,
 ) -> Option<(watch::Sender<Option<View>>, AbortHandle)> {
     if step.runner.forge == ForgeKind::GitLab {
@@ -112,7 +119,7 @@ fn follow(
     let (forge, request, clock) = (access.forge.clone(), request.clone(), Clock::start());
     let following = step.spawn(async move {
         let Ok(me) = forge.me().await else { return };
-        let mut progress = Progress::new(forge, request, me, clock.now());
+        let mut progress = ForgeProgress::new(forge, request, me, clock.now());
         while views.changed().await.is_ok() {
             let view: Option<View> = views.borrow_and_update().clone();
             if let Some(view) = view.filter(|view| progress.is_due(view.count(), clock.now())) {
@@ -125,7 +132,12 @@ fn follow(
 }
 
 /// Delivers what came of the run, and tells about it; the exit code.
-fn publish(step: &Step, access: &Access, request: &Request, over: &Over) -> Result<u8, Failure> {
+fn publish(
+    step: &JobStep,
+    access: &ForgeAccess,
+    request: &Request,
+    over: &FinishedRun,
+) -> Result<u8, CommandFailure> {
     let Some(outcome) = outcome(over)? else {
         return Ok(over.verdict.exit_code());
     };
@@ -152,12 +164,12 @@ fn publish(step: &Step, access: &Access, request: &Request, over: &Over) -> Resu
             () = last_words => None,
         }
     });
-    if step.runner.inputs.upload == Upload::None {
+    if step.runner.inputs.upload == UploadInput::None {
         step.outputs.set("artifact", "")?;
     }
     let Some(delivered) = delivered else {
         step.outputs.say(
-            Level::Warning,
+            JobAnnotationLevel::Warning,
             &format!(
                 "ended before {} was told of it: what is there already stays, and the rest is missing",
                 request.forge.name()
@@ -168,10 +180,11 @@ fn publish(step: &Step, access: &Access, request: &Request, over: &Over) -> Resu
     tell(step, &delivered);
     // It is delivered: a file that cannot be written does not undo that.
     if let Err(failure) = shown::show(step, &outcome.view) {
-        step.outputs.say(Level::Warning, &failure.in_full());
+        step.outputs
+            .say(JobAnnotationLevel::Warning, &failure.in_full());
     }
     Ok(if delivered.blocked {
-        Kind::Blocked.exit_code()
+        FailureKind::Blocked.exit_code()
     } else {
         over.verdict.exit_code()
     })
@@ -195,7 +208,7 @@ async fn interrupted() {
 }
 
 /// What is delivered of a run of this process; `None` where it never began.
-fn outcome(over: &Over) -> Result<Option<Outcome>, Failure> {
+fn outcome(over: &FinishedRun) -> Result<Option<RunOutcome>, CommandFailure> {
     let Some(view) = over.view() else {
         return Ok(None);
     };
@@ -217,7 +230,7 @@ fn outcome(over: &Over) -> Result<Option<Outcome>, Failure> {
             .map_err(super::super::store)?;
         proofs.push((name, bytes));
     }
-    Ok(Some(Outcome {
+    Ok(Some(RunOutcome {
         verdict: over.verdict,
         result: view.result.clone(),
         view,
@@ -228,7 +241,7 @@ fn outcome(over: &Over) -> Result<Option<Outcome>, Failure> {
 }
 
 /// What became of the delivery, in the log, the summary and the outputs.
-pub(super) fn tell(step: &Step, delivered: &Delivered) {
+pub(super) fn tell(step: &JobStep, delivered: &Delivered) {
     for line in delivered.lines() {
         step.terminal.print(&format!(
             "{}\n",
@@ -236,11 +249,12 @@ pub(super) fn tell(step: &Step, delivered: &Delivered) {
         ));
     }
     for trouble in &delivered.troubles {
-        step.outputs.say(Level::Warning, trouble);
+        step.outputs.say(JobAnnotationLevel::Warning, trouble);
     }
     if let Some((number, _)) = delivered.pulls.first()
         && let Err(failure) = step.outputs.set("pull-request", &number.to_string())
     {
-        step.outputs.say(Level::Warning, &failure.in_full());
+        step.outputs
+            .say(JobAnnotationLevel::Warning, &failure.in_full());
     }
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::GitHub;
-use super::wire::{Numbered, moment};
+use super::wire::{WithId, moment};
 use crate::forge::speaker::{Verb, Write};
 use crate::forge::{Artifact, ForgeError, WorkflowRun};
 use crate::id::Moment;
@@ -15,8 +15,8 @@ use crate::id::Moment;
 struct RawRun {
     id: u64,
     path: String,
-    repository: Numbered,
-    head_repository: Option<Numbered>,
+    repository: WithId,
+    head_repository: Option<WithId>,
     head_branch: Option<String>,
     status: Option<String>,
     event: String,
@@ -36,11 +36,11 @@ struct RawArtifact {
     expired: bool,
     #[serde(deserialize_with = "moment")]
     created_at: Moment,
-    workflow_run: Option<Origin>,
+    workflow_run: Option<ArtifactRun>,
 }
 
 #[derive(Deserialize)]
-struct Origin {
+struct ArtifactRun {
     id: u64,
     repository_id: Option<u64>,
     head_repository_id: Option<u64>,

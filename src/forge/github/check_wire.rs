@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::wire::{Numbered, cut, date};
+use super::wire::{WithId, cut, date};
 use crate::forge::{Annotation, AnnotationLevel, Check, CheckState, CheckWanted, Conclusion};
 use crate::text::clip;
 
@@ -28,7 +28,7 @@ pub(super) struct RawCheck {
     pub(super) external_id: Option<String>,
     status: String,
     conclusion: Option<String>,
-    app: Option<Numbered>,
+    app: Option<WithId>,
     html_url: Option<String>,
     output: Option<RawOutput>,
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::GitHub;
-use super::wire::{User, moment};
+use super::wire::{GitHubUser, moment};
 use crate::forge::speaker::{Verb, Write};
 use crate::forge::{ForgeError, Reaction};
 use crate::id::Moment;
@@ -22,7 +22,7 @@ const CUT: &str = "\n\n_This text was too long for GitHub; the rest of it is cut
 #[derive(Deserialize)]
 struct RawComment {
     id: u64,
-    user: Option<User>,
+    user: Option<GitHubUser>,
     body: Option<String>,
     #[serde(deserialize_with = "moment")]
     created_at: Moment,
@@ -33,7 +33,7 @@ struct RawComment {
 
 #[derive(Deserialize)]
 struct RawReaction {
-    user: Option<User>,
+    user: Option<GitHubUser>,
     content: String,
 }
 

@@ -10,13 +10,13 @@ use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 
 use crate::exec::secret::Secret;
 use crate::forge::ForgeError;
-use crate::forge::speaker::{self, Ask, Dialect, Patience, Unsent, Verb};
+use crate::forge::speaker::{self, Dialect, ForgeRequest, Patience, Unsent, Verb};
 
 /// The media type of files as they are.
 pub(super) const RAW: &str = "application/vnd.github.raw+json";
 
 /// Who speaks to GitHub.
-pub(super) type Speaker = speaker::Speaker<Octo>;
+pub(super) type GitHubSpeaker = speaker::Speaker<Octo>;
 
 /// octocrab with the token.
 #[derive(Debug)]
@@ -33,13 +33,13 @@ pub(super) fn speaker(
     token: Secret,
     spacing: Duration,
     patience: Patience,
-) -> Result<Speaker, ForgeError> {
+) -> Result<GitHubSpeaker, ForgeError> {
     let octo = Octo {
         api: api.trim_end_matches('/').to_owned(),
         token: token.clone(),
         octocrab: OnceLock::new(),
     };
-    Speaker::new(api, (octo, &token), (spacing, patience), None)
+    GitHubSpeaker::new(api, (octo, &token), (spacing, patience), None)
 }
 
 impl Octo {
@@ -71,7 +71,7 @@ impl Dialect for Octo {
     async fn send(
         &self,
         http: &reqwest::Client,
-        ask: &Ask<'_>,
+        ask: &ForgeRequest<'_>,
     ) -> Result<reqwest::Response, Unsent> {
         let octocrab = self.octocrab(http).map_err(Unsent::Unfit)?;
         let body = (!ask.body.is_null()).then_some(ask.body);

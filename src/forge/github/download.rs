@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::GitHub;
 use crate::forge::ForgeError;
-use crate::forge::speaker::Kept;
+use crate::forge::speaker::ArchivePlace;
 use crate::id::Sha256;
 
 impl GitHub {
@@ -25,7 +25,7 @@ impl GitHub {
         let what = format!("download the artifact {id}");
         let path = format!("{}/actions/artifacts/{id}/zip", self.path);
         self.speaker
-            .archive((&what, &path), Kept::Elsewhere, (most, to))
+            .archive((&what, &path), ArchivePlace::Elsewhere, (most, to))
             .await
     }
 }

@@ -10,7 +10,7 @@ use super::GitHub;
 use super::dialect::RAW;
 use super::wire::segments;
 use crate::forge::ForgeError;
-use crate::forge::speaker::{Answer, absent};
+use crate::forge::speaker::{ForgeAnswer, absent};
 use crate::id::CommitId;
 
 /// The largest file that is read: one byte more than the largest plan, so that its reader can say
@@ -50,7 +50,7 @@ impl GitHub {
     }
 
     /// A directory is a list, a submodule or link an object, and some servers wrap files too.
-    fn unwrap_file(&self, what: &str, answer: &Answer) -> Result<Option<Vec<u8>>, ForgeError> {
+    fn unwrap_file(&self, what: &str, answer: &ForgeAnswer) -> Result<Option<Vec<u8>>, ForgeError> {
         let Ok(wrapped) = answer.json::<Wrapped>() else {
             return Ok(None);
         };

@@ -7,25 +7,25 @@ use serde_json::{Value, json};
 
 use super::GitHub;
 use super::comments::fitting;
-use super::wire::{User, encoded};
+use super::wire::{GitHubUser, encoded};
 use crate::forge::speaker::{Verb, Write};
 use crate::forge::{ForgeError, Issue};
 use crate::trust::Account;
 
 #[derive(Deserialize)]
-struct RawIssue {
+struct GitHubIssue {
     number: u64,
     title: String,
     body: Option<String>,
     state: String,
-    user: Option<User>,
+    user: Option<GitHubUser>,
     html_url: String,
     /// GitHub lists pull requests among the issues.
     pull_request: Option<Value>,
 }
 
-impl From<RawIssue> for Issue {
-    fn from(raw: RawIssue) -> Self {
+impl From<GitHubIssue> for Issue {
+    fn from(raw: GitHubIssue) -> Self {
         Self {
             number: raw.number,
             title: raw.title,
@@ -76,7 +76,11 @@ impl GitHub {
         self.within("write an issue", put).await.map(Issue::from)
     }
 
-    async fn our_issue(&self, me: &Account, marker: &str) -> Result<Option<RawIssue>, ForgeError> {
+    async fn our_issue(
+        &self,
+        me: &Account,
+        marker: &str,
+    ) -> Result<Option<GitHubIssue>, ForgeError> {
         let creator = encoded(&me.login);
         let path = format!(
             "{}/issues?state=open&creator={creator}&sort=created&direction=asc",
@@ -84,7 +88,7 @@ impl GitHub {
         );
         let issues = self
             .speaker
-            .all("read the issues", &path, |page: Vec<RawIssue>| page)
+            .all("read the issues", &path, |page: Vec<GitHubIssue>| page)
             .await?;
         let ours = issues.into_iter().filter(|issue| {
             let by_me = issue.user.as_ref().is_some_and(|user| user.id() == me.id);
@@ -102,7 +106,7 @@ impl GitHub {
         (me, marker): (&Account, &str),
         title: &str,
         body: &str,
-    ) -> Result<RawIssue, ForgeError> {
+    ) -> Result<GitHubIssue, ForgeError> {
         let write = Write {
             what: "open an issue".into(),
             verb: Verb::Post,
@@ -119,7 +123,7 @@ impl GitHub {
         number: u64,
         title: &str,
         body: &str,
-    ) -> Result<RawIssue, ForgeError> {
+    ) -> Result<GitHubIssue, ForgeError> {
         let path = format!("{}/issues/{number}", self.path);
         let what = format!("edit the issue #{number}");
         let write = Write {
@@ -129,7 +133,7 @@ impl GitHub {
             body: json!({ "title": title, "body": body }),
         };
         let look = || async {
-            let found: Option<RawIssue> = self.speaker.find_json("read an issue", &path).await?;
+            let found: Option<GitHubIssue> = self.speaker.find_json("read an issue", &path).await?;
             Ok(found.filter(|issue| issue.title == title && issue.body.as_deref() == Some(body)))
         };
         self.speaker.write(&write, look).await

@@ -26,7 +26,7 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 
 pub use self::app::Installation;
-use self::dialect::Speaker;
+use self::dialect::GitHubSpeaker;
 use super::ForgeError;
 use super::speaker::Patience;
 use crate::exec::secret::Secret;
@@ -34,7 +34,7 @@ use crate::trust::Account;
 
 /// Where and as whom to speak.
 #[derive(Debug, Clone)]
-pub struct Site {
+pub struct GitHubSite {
     /// The API's base URL: `https://api.github.com`, or a GHES one with its path.
     pub api: String,
     /// `owner/name`.
@@ -49,7 +49,7 @@ pub struct Site {
 /// A repository at GitHub. Copies share the space between writes, their number, and who they are.
 #[derive(Debug, Clone)]
 pub struct GitHub {
-    speaker: Arc<Speaker>,
+    speaker: Arc<GitHubSpeaker>,
     /// `/repos/owner/name`.
     path: String,
     owner: String,
@@ -62,7 +62,7 @@ impl GitHub {
     ///
     /// # Errors
     /// Where the API's address, the repository's name or the token cannot be right.
-    pub fn new(site: Site) -> Result<Self, ForgeError> {
+    pub fn new(site: GitHubSite) -> Result<Self, ForgeError> {
         Self::with_patience(site, Patience::default())
     }
 
@@ -70,7 +70,7 @@ impl GitHub {
     ///
     /// # Errors
     /// As [`GitHub::new`].
-    pub fn with_patience(site: Site, patience: Patience) -> Result<Self, ForgeError> {
+    pub fn with_patience(site: GitHubSite, patience: Patience) -> Result<Self, ForgeError> {
         let (owner, name) = owner_and_name(&site.repository)?;
         let token = Secret::new(site.token.expose().trim().to_owned());
         if token.expose().is_empty() || !token.expose().bytes().all(|byte| byte.is_ascii_graphic())

@@ -5,7 +5,7 @@
 use serde::Deserialize;
 
 use super::GitHub;
-use super::wire::{User, encoded, segment};
+use super::wire::{GitHubUser, encoded, segment};
 use crate::forge::ForgeError;
 use crate::trust::{Account, PermissionAnswer, Rights};
 
@@ -13,7 +13,7 @@ use crate::trust::{Account, PermissionAnswer, Rights};
 const ACTIONS: &str = "github-actions[bot]";
 
 #[derive(Deserialize)]
-struct Permission {
+struct RawPermission {
     #[serde(default)]
     permission: String,
     role_name: Option<String>,
@@ -35,8 +35,8 @@ struct Listed {
     admin: bool,
 }
 
-impl From<Permission> for PermissionAnswer {
-    fn from(answer: Permission) -> Self {
+impl From<RawPermission> for PermissionAnswer {
+    fn from(answer: RawPermission) -> Self {
         let listed = answer.user.and_then(|user| user.permissions);
         let rights = listed.map(
             |Listed {
@@ -77,7 +77,7 @@ impl GitHub {
         }
         match self
             .speaker
-            .read_json::<User>("tell who the token is", "/user")
+            .read_json::<GitHubUser>("tell who the token is", "/user")
             .await
         {
             Ok(user) => Ok(user.into()),
@@ -91,7 +91,7 @@ impl GitHub {
 
     async fn user(&self, login: &str) -> Result<Account, ForgeError> {
         let path = format!("/users/{}", encoded(login));
-        let user: User = self
+        let user: GitHubUser = self
             .speaker
             .read_json(&format!("look up the account {login}"), &path)
             .await?;
@@ -109,7 +109,7 @@ impl GitHub {
         };
         let path = format!("{}/collaborators/{name}/permission", self.path);
         let found = self
-            .within(&what, self.speaker.find_json::<Permission>(&what, &path))
+            .within(&what, self.speaker.find_json::<RawPermission>(&what, &path))
             .await?;
         Ok(found.map(PermissionAnswer::from))
     }

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use super::GitHub;
 use super::comments::fitting;
-use super::wire::{Numbered, User, encoded};
+use super::wire::{GitHubUser, WithId, encoded};
 use crate::forge::speaker::{Verb, Write};
 use crate::forge::{ForgeError, PullWanted};
 use crate::id::CommitId;
 use crate::text::clip;
-use crate::trust::{Account, PullRequest, Side};
+use crate::trust::{Account, PullRequest, PullSide};
 
 /// As many characters as GitHub takes of a title.
 const MOST_TITLE: usize = 256;
@@ -27,7 +27,7 @@ struct RawPull {
     head: RawSide,
     base: RawSide,
     html_url: String,
-    user: Option<User>,
+    user: Option<GitHubUser>,
     /// Not in lists, which have the date alone.
     merged: Option<bool>,
     merged_at: Option<String>,
@@ -39,10 +39,10 @@ struct RawSide {
     branch: String,
     sha: CommitId,
     /// `null` where it is gone.
-    repo: Option<Numbered>,
+    repo: Option<WithId>,
 }
 
-impl From<RawSide> for Side {
+impl From<RawSide> for PullSide {
     fn from(raw: RawSide) -> Self {
         Self {
             branch: raw.branch,

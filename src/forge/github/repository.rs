@@ -10,7 +10,7 @@ use super::GitHub;
 use super::wire::{encoded, moment, segment};
 use crate::forge::{Comparison, ForgeError, Repository};
 use crate::id::{CommitId, Moment};
-use crate::trust::{Branch, Push};
+use crate::trust::{ForgeBranch, Push};
 
 /// As many files as GitHub lists of a comparison.
 const MOST_FILES: usize = 300;
@@ -25,13 +25,13 @@ struct RawRepository {
 }
 
 #[derive(Deserialize)]
-struct RawBranch {
-    commit: RawCommit,
+struct GitHubBranch {
+    commit: GitHubCommit,
     protected: bool,
 }
 
 #[derive(Deserialize)]
-struct RawCommit {
+struct GitHubCommit {
     sha: CommitId,
 }
 
@@ -45,8 +45,8 @@ struct Activity {
 }
 
 #[derive(Deserialize)]
-struct RawComparison {
-    merge_base_commit: RawCommit,
+struct GitHubComparison {
+    merge_base_commit: GitHubCommit,
     files: Option<Vec<RawFile>>,
 }
 
@@ -109,14 +109,14 @@ impl GitHub {
     ///
     /// # Errors
     /// Where GitHub does not show it.
-    pub async fn branch(&self, name: &str) -> Result<Option<Branch>, ForgeError> {
+    pub async fn branch(&self, name: &str) -> Result<Option<ForgeBranch>, ForgeError> {
         let what = format!("read the branch {name}");
         let Some(encoded) = segment(name) else {
             return Ok(None);
         };
         let path = format!("{}/branches/{encoded}", self.path);
         let found = match self
-            .within(&what, self.speaker.find_json::<RawBranch>(&what, &path))
+            .within(&what, self.speaker.find_json::<GitHubBranch>(&what, &path))
             .await
         {
             Err(ForgeError::Refused {
@@ -124,7 +124,7 @@ impl GitHub {
             }) => None,
             found => found?,
         };
-        Ok(found.map(|raw| Branch {
+        Ok(found.map(|raw| ForgeBranch {
             commit: raw.commit.sha,
             protected: raw.protected,
         }))
@@ -142,7 +142,7 @@ impl GitHub {
         let what = format!("compare the commits {base} and {head}");
         // The files are on the first page, all that there will be; of the commits, one is enough.
         let path = format!("{}/compare/{base}...{head}?per_page=1&page=1", self.path);
-        let raw: RawComparison = self
+        let raw: GitHubComparison = self
             .within(&what, self.speaker.read_json(&what, &path))
             .await?;
         let files = raw.files.filter(|files| files.len() < MOST_FILES);

@@ -15,7 +15,7 @@ use crate::text::clip;
 const MOST: usize = 140;
 
 #[derive(Deserialize)]
-struct RawStatus {
+struct GitHubStatus {
     state: String,
     context: String,
     description: Option<String>,
@@ -56,7 +56,7 @@ impl GitHub {
             path: format!("{}/statuses/{commit}", self.path),
             body,
         };
-        let same = |status: &RawStatus| {
+        let same = |status: &GitHubStatus| {
             status.state == state && status.description.as_ref() == Some(&description)
         };
         let look = || async { Ok(self.latest_status(commit, context).await?.filter(same)) };
@@ -75,9 +75,9 @@ impl GitHub {
         &self,
         commit: &CommitId,
         context: &str,
-    ) -> Result<Option<RawStatus>, ForgeError> {
+    ) -> Result<Option<GitHubStatus>, ForgeError> {
         let path = format!("{}/commits/{commit}/statuses", self.path);
-        let page = |page: Vec<RawStatus>| page;
+        let page = |page: Vec<GitHubStatus>| page;
         let (newest_first, _) = self
             .speaker
             .page(("read the statuses", &path), 1, page)

@@ -5,27 +5,27 @@
 
 use serde::Deserialize;
 
-pub(super) use crate::forge::wire::{Numbered, encoded, moment, segment, segments};
+pub(super) use crate::forge::wire::{WithId, encoded, moment, segment, segments};
 use crate::id::Moment;
 use crate::trust::Account;
 
 /// Somebody, as GitHub tells of them.
 #[derive(Debug, Deserialize)]
-pub(super) struct User {
+pub(super) struct GitHubUser {
     id: u64,
     login: String,
     #[serde(rename = "type", default)]
     kind: String,
 }
 
-impl User {
+impl GitHubUser {
     pub(super) fn id(&self) -> u64 {
         self.id
     }
 }
 
-impl From<User> for Account {
-    fn from(user: User) -> Self {
+impl From<GitHubUser> for Account {
+    fn from(user: GitHubUser) -> Self {
         let bot = user.kind == "Bot" || user.login.ends_with("[bot]");
         Self {
             id: user.id,

@@ -6,7 +6,7 @@
 use serde::Deserialize;
 
 use super::texts::title;
-use super::wire::User;
+use super::wire::GitLabUser;
 use crate::forge::wire::segments;
 use crate::forge::{Check, CheckState, Conclusion};
 use crate::id::CommitId;
@@ -21,19 +21,19 @@ pub(super) const SKIPPED: &str = "skipped";
 pub(super) const CANCELED: &str = "canceled";
 
 #[derive(Debug, Deserialize)]
-pub(super) struct RawStatus {
+pub(super) struct GitLabStatus {
     pub(super) id: u64,
     pub(super) status: String,
     name: String,
     description: Option<String>,
     target_url: Option<String>,
     pub(super) pipeline_id: Option<u64>,
-    pub(super) author: Option<User>,
+    pub(super) author: Option<GitLabUser>,
 }
 
 /// A status as omk wants it to be.
 #[derive(Debug)]
-pub(super) struct Wanted<'a> {
+pub(super) struct DesiredStatus<'a> {
     pub(super) commit: &'a CommitId,
     pub(super) name: &'a str,
     pub(super) external_id: &'a str,
@@ -42,7 +42,7 @@ pub(super) struct Wanted<'a> {
     pub(super) address: Option<String>,
 }
 
-impl RawStatus {
+impl GitLabStatus {
     pub(super) fn is_under_way(&self) -> bool {
         state(&self.status) == CheckState::InProgress
     }
@@ -59,21 +59,21 @@ impl RawStatus {
     }
 
     /// Whether it is the wanted one, whatever it says.
-    pub(super) fn is(&self, wanted: &Wanted<'_>) -> bool {
+    pub(super) fn is(&self, wanted: &DesiredStatus<'_>) -> bool {
         self.name == wanted.name && self.external_id() == wanted.external_id
     }
 
     /// Whether it says what is wanted, in that word. The line of one under way stays as it is:
     /// GitLab takes no other.
-    pub(super) fn says(&self, wanted: &Wanted<'_>, word: &str) -> bool {
+    pub(super) fn says(&self, wanted: &DesiredStatus<'_>, word: &str) -> bool {
         self.status == word
             && (self.is_under_way()
                 || self.description.as_deref().unwrap_or_default() == wanted.description)
     }
 }
 
-impl From<RawStatus> for Check {
-    fn from(raw: RawStatus) -> Self {
+impl From<GitLabStatus> for Check {
+    fn from(raw: GitLabStatus) -> Self {
         let external_id = raw.external_id();
         let url = raw.target_url.unwrap_or_default();
         Self {

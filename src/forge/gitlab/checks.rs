@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::GitLab;
-use super::check_wire::{CANCELED, RawStatus, SKIPPED, Wanted, address, line, word};
+use super::check_wire::{CANCELED, DesiredStatus, GitLabStatus, SKIPPED, address, line, word};
 use crate::forge::speaker::{Verb, Write};
 use crate::forge::wire::encoded;
 use crate::forge::{Check, CheckState, CheckWanted, ForgeError};
@@ -21,14 +21,14 @@ use crate::id::CommitId;
 const TRIES: usize = 4;
 
 #[derive(Deserialize)]
-struct RawPipeline {
+struct PipelineRef {
     id: u64,
 }
 
 /// What is to be sent next.
-enum Step {
+enum StatusStep {
     /// Nothing: it is as wanted.
-    Nothing(RawStatus),
+    Nothing(GitLabStatus),
     /// Another run's status of that name, under way in this pipeline, has to end first.
     EndOther(u64),
     /// This one has to end before it can be skipped.
@@ -90,7 +90,11 @@ impl GitLab {
         Ok(statuses.into_iter().map(Check::from).collect())
     }
 
-    async fn statuses(&self, commit: &CommitId, name: &str) -> Result<Vec<RawStatus>, ForgeError> {
+    async fn statuses(
+        &self,
+        commit: &CommitId,
+        name: &str,
+    ) -> Result<Vec<GitLabStatus>, ForgeError> {
         let what = format!("read the commit statuses `{name}` of {commit}");
         let path = format!(
             "{}/repository/commits/{commit}/statuses?name={}&all=true",
@@ -99,7 +103,7 @@ impl GitLab {
         );
         let mut statuses = self
             .speaker
-            .all(&what, &path, |page: Vec<RawStatus>| page)
+            .all(&what, &path, |page: Vec<GitLabStatus>| page)
             .await?;
         statuses.sort_by_key(|status| status.id);
         statuses.dedup_by_key(|status| status.id);
@@ -123,7 +127,7 @@ impl GitLab {
         _known: Option<u64>,
     ) -> Result<Check, ForgeError> {
         let short = format!("{}/projects/{}", self.server(), self.project);
-        let wanted = Wanted {
+        let wanted = DesiredStatus {
             commit: &wanted.commit,
             name: &wanted.name,
             external_id: &wanted.external_id,
@@ -155,7 +159,7 @@ impl GitLab {
     ) -> Result<(), ForgeError> {
         let address = url.map(|url| url.split('#').next().unwrap_or_default().to_owned());
         let description = line(description);
-        let wanted = Wanted {
+        let wanted = DesiredStatus {
             commit,
             name: context,
             external_id: "",
@@ -169,21 +173,25 @@ impl GitLab {
             .map(drop)
     }
 
-    async fn put(&self, wanted: &Wanted<'_>) -> Result<RawStatus, ForgeError> {
+    async fn put(&self, wanted: &DesiredStatus<'_>) -> Result<GitLabStatus, ForgeError> {
         let mut state = word(wanted.state);
         let mut refused = None;
         for _ in 0..TRIES {
             let sent = match self.step(wanted, state).await? {
-                Step::Nothing(there) => return Ok(there),
-                Step::EndOther(pipeline) => self.end(wanted, Some(pipeline), None).await.map(drop),
-                Step::EndOwn(pipeline) => self
+                StatusStep::Nothing(there) => return Ok(there),
+                StatusStep::EndOther(pipeline) => {
+                    self.end(wanted, Some(pipeline), None).await.map(drop)
+                }
+                StatusStep::EndOwn(pipeline) => self
                     .end(wanted, Some(pipeline), Some(wanted))
                     .await
                     .map(drop),
-                Step::Write(pipeline) => match self.write_status(wanted, state, pipeline).await {
-                    Ok(done) => return Ok(done),
-                    Err(error) => Err(error),
-                },
+                StatusStep::Write(pipeline) => {
+                    match self.write_status(wanted, state, pipeline).await {
+                        Ok(done) => return Ok(done),
+                        Err(error) => Err(error),
+                    }
+                }
             };
             match sent {
                 Ok(()) => {}
@@ -206,14 +214,18 @@ impl GitLab {
     }
 
     /// What stands there, and what that means for the next write.
-    async fn step(&self, wanted: &Wanted<'_>, state: &str) -> Result<Step, ForgeError> {
+    async fn step(
+        &self,
+        wanted: &DesiredStatus<'_>,
+        state: &str,
+    ) -> Result<StatusStep, ForgeError> {
         let mut statuses = self.statuses(wanted.commit, wanted.name).await?;
         if let Some(at) = statuses.iter().rposition(|status| status.is(wanted)) {
             let own = statuses.remove(at);
             match own.pipeline_id.filter(|_| own.is_under_way()) {
-                _ if own.says(wanted, state) => return Ok(Step::Nothing(own)),
-                Some(pipeline) if state == SKIPPED => return Ok(Step::EndOwn(pipeline)),
-                Some(pipeline) => return Ok(Step::Write(Some(pipeline))),
+                _ if own.says(wanted, state) => return Ok(StatusStep::Nothing(own)),
+                Some(pipeline) if state == SKIPPED => return Ok(StatusStep::EndOwn(pipeline)),
+                Some(pipeline) => return Ok(StatusStep::Write(Some(pipeline))),
                 None => {}
             }
         }
@@ -222,7 +234,7 @@ impl GitLab {
         // own end is written anew.
         if let Some(newest) = newest.filter(|_| matches!(state, "running" | SKIPPED)) {
             let me = self.me().await?;
-            let collides = |status: &RawStatus| {
+            let collides = |status: &GitLabStatus| {
                 status.is_under_way()
                     && status.pipeline_id == Some(newest)
                     && status
@@ -231,16 +243,16 @@ impl GitLab {
                         .is_some_and(|author| author.id == me.id)
             };
             if statuses.iter().any(collides) {
-                return Ok(Step::EndOther(newest));
+                return Ok(StatusStep::EndOther(newest));
             }
         }
-        Ok(Step::Write(newest))
+        Ok(StatusStep::Write(newest))
     }
 
     /// The newest pipeline of a commit.
     async fn newest_pipeline(&self, commit: &CommitId) -> Result<Option<u64>, ForgeError> {
         let path = format!("{}/pipelines?sha={commit}&order_by=id&sort=desc", self.path);
-        let page = |page: Vec<RawPipeline>| page;
+        let page = |page: Vec<PipelineRef>| page;
         let (pipelines, _) = self
             .speaker
             .page(("read the pipelines of a commit", &path), 1, page)
@@ -251,10 +263,10 @@ impl GitLab {
     /// Ends what is under way. Without `own`, its line and its address stay.
     async fn end(
         &self,
-        wanted: &Wanted<'_>,
+        wanted: &DesiredStatus<'_>,
         pipeline: Option<u64>,
-        own: Option<&Wanted<'_>>,
-    ) -> Result<RawStatus, ForgeError> {
+        own: Option<&DesiredStatus<'_>>,
+    ) -> Result<GitLabStatus, ForgeError> {
         let write = self.status_write(wanted, CANCELED, pipeline, own);
         let look = || async {
             let statuses = self.statuses(wanted.commit, wanted.name).await?;
@@ -269,10 +281,10 @@ impl GitLab {
 
     async fn write_status(
         &self,
-        wanted: &Wanted<'_>,
+        wanted: &DesiredStatus<'_>,
         state: &str,
         pipeline: Option<u64>,
-    ) -> Result<RawStatus, ForgeError> {
+    ) -> Result<GitLabStatus, ForgeError> {
         let look = || async {
             let statuses = self.statuses(wanted.commit, wanted.name).await?;
             let own = statuses.into_iter().rev().find(|status| status.is(wanted));
@@ -294,10 +306,10 @@ impl GitLab {
 
     fn status_write(
         &self,
-        wanted: &Wanted<'_>,
+        wanted: &DesiredStatus<'_>,
         state: &str,
         pipeline: Option<u64>,
-        own: Option<&Wanted<'_>>,
+        own: Option<&DesiredStatus<'_>>,
     ) -> Write {
         let mut body = json!({ "state": state, "name": wanted.name });
         if let Some(own) = own {

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use reqwest::header::{ACCEPT, HeaderValue};
 
-use super::{GitLabSite, Token};
+use super::{GitLabSite, GitLabToken};
 use crate::exec::secret::Secret;
 use crate::forge::ForgeError;
-use crate::forge::speaker::{self, Ask, Dialect, Patience, Unsent, Verb};
+use crate::forge::speaker::{self, Dialect, ForgeRequest, Patience, Unsent, Verb};
 
 /// Who speaks to GitLab.
-pub(super) type Speaker = speaker::Speaker<Plain>;
+pub(super) type GitLabSpeaker = speaker::Speaker<Plain>;
 
 /// The token and the header it goes into.
 #[derive(Debug)]
@@ -23,10 +23,10 @@ pub(super) struct Plain {
 }
 
 /// A speaker for that site.
-pub(super) fn speaker(site: GitLabSite, patience: Patience) -> Result<Speaker, ForgeError> {
+pub(super) fn speaker(site: GitLabSite, patience: Patience) -> Result<GitLabSpeaker, ForgeError> {
     let (header, token) = match site.token {
-        Token::Access(token) => ("private-token", token),
-        Token::Job(token) => ("job-token", token),
+        GitLabToken::Access(token) => ("private-token", token),
+        GitLabToken::Job(token) => ("job-token", token),
     };
     let token = Secret::new(token.expose().trim().to_owned());
     let sound =
@@ -39,7 +39,7 @@ pub(super) fn speaker(site: GitLabSite, patience: Patience) -> Result<Speaker, F
     })?;
     value.set_sensitive(true);
     let timing: (Duration, Patience) = (site.spacing, patience);
-    Speaker::new(
+    GitLabSpeaker::new(
         &site.api,
         (
             Plain {
@@ -63,7 +63,7 @@ impl Dialect for Plain {
     async fn send(
         &self,
         http: &reqwest::Client,
-        ask: &Ask<'_>,
+        ask: &ForgeRequest<'_>,
     ) -> Result<reqwest::Response, Unsent> {
         let request = match ask.verb {
             None => http.get(ask.url),

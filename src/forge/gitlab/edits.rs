@@ -20,7 +20,7 @@ const BATCH: usize = 25;
 const FIELDS: &str = "{ id updatedAt lastEditedAt lastEditedBy { id } }";
 
 #[derive(Deserialize)]
-struct Told {
+struct EditsResponse {
     data: Option<serde_json::Map<String, Value>>,
 }
 
@@ -64,7 +64,7 @@ impl GitLab {
             .await;
         let told = match asked {
             Ok(answer) => answer
-                .json::<Told>()
+                .json::<EditsResponse>()
                 .ok()
                 .and_then(|told| told.data)
                 .unwrap_or_default(),

@@ -7,23 +7,23 @@ use serde_json::json;
 
 use super::GitLab;
 use super::texts::{self, fitting};
-use super::wire::User;
+use super::wire::GitLabUser;
 use crate::forge::speaker::{Verb, Write};
 use crate::forge::{ForgeError, Issue};
 use crate::trust::Account;
 
 #[derive(Deserialize)]
-struct RawIssue {
+struct GitLabIssue {
     iid: u64,
     title: String,
     description: Option<String>,
     state: String,
-    author: Option<User>,
+    author: Option<GitLabUser>,
     web_url: String,
 }
 
-impl From<RawIssue> for Issue {
-    fn from(raw: RawIssue) -> Self {
+impl From<GitLabIssue> for Issue {
+    fn from(raw: GitLabIssue) -> Self {
         Self {
             number: raw.iid,
             title: raw.title,
@@ -35,7 +35,7 @@ impl From<RawIssue> for Issue {
     }
 }
 
-impl RawIssue {
+impl GitLabIssue {
     fn says(&self, title: &str, body: &str) -> bool {
         self.title == title && self.description.as_deref().unwrap_or_default() == body
     }
@@ -80,7 +80,11 @@ impl GitLab {
             .map(Issue::from)
     }
 
-    async fn our_issue(&self, me: &Account, marker: &str) -> Result<Option<RawIssue>, ForgeError> {
+    async fn our_issue(
+        &self,
+        me: &Account,
+        marker: &str,
+    ) -> Result<Option<GitLabIssue>, ForgeError> {
         let query = format!(
             "author_id={}&state=opened&scope=all&order_by=created_at&sort=asc",
             me.id
@@ -88,7 +92,7 @@ impl GitLab {
         let path = format!("{}/issues?{query}", self.path);
         let issues = self
             .speaker
-            .all("read the issues", &path, |page: Vec<RawIssue>| page)
+            .all("read the issues", &path, |page: Vec<GitLabIssue>| page)
             .await?;
         let ours = issues.into_iter().filter(|issue| {
             let by_me = issue
@@ -109,7 +113,7 @@ impl GitLab {
         (me, marker): (&Account, &str),
         title: &str,
         body: &str,
-    ) -> Result<RawIssue, ForgeError> {
+    ) -> Result<GitLabIssue, ForgeError> {
         let write = Write {
             what: "open an issue".into(),
             verb: Verb::Post,
@@ -126,7 +130,7 @@ impl GitLab {
         number: u64,
         title: &str,
         body: &str,
-    ) -> Result<RawIssue, ForgeError> {
+    ) -> Result<GitLabIssue, ForgeError> {
         let path = format!("{}/issues/{number}", self.path);
         let write = Write {
             what: format!("edit the issue #{number}"),
@@ -135,7 +139,7 @@ impl GitLab {
             body: json!({ "title": title, "description": body }),
         };
         let look = || async {
-            let found: Option<RawIssue> = self.speaker.find_json("read an issue", &path).await?;
+            let found: Option<GitLabIssue> = self.speaker.find_json("read an issue", &path).await?;
             Ok(found.filter(|issue| issue.says(title, body)))
         };
         self.speaker.write(&write, look).await

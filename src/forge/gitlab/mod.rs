@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
-use self::dialect::Speaker;
+use self::dialect::GitLabSpeaker;
 pub use self::pipelines::Job;
 use super::ForgeError;
 use super::speaker::Patience;
@@ -41,7 +41,7 @@ pub struct GitLabSite {
     /// The project's number (`CI_PROJECT_ID`), which stays when it is renamed.
     pub project: u64,
     /// Who speaks.
-    pub token: Token,
+    pub token: GitLabToken,
     /// The least time between two writes, and the first pause before something is tried again.
     /// Sixty times that is waited where GitLab asks to wait without saying for how long.
     pub spacing: Duration,
@@ -51,7 +51,7 @@ pub struct GitLabSite {
 
 /// What kind of token it is; GitLab wants each in a header of its own.
 #[derive(Debug, Clone)]
-pub enum Token {
+pub enum GitLabToken {
     /// A project, group or personal access token.
     Access(Secret),
     /// The token of a CI job, which may hardly do anything.
@@ -61,7 +61,7 @@ pub enum Token {
 /// A project at GitLab. Copies share the space between writes, their number, and who they are.
 #[derive(Debug, Clone)]
 pub struct GitLab {
-    speaker: Arc<Speaker>,
+    speaker: Arc<GitLabSpeaker>,
     /// `/projects/7`.
     path: String,
     project: u64,
@@ -86,7 +86,7 @@ impl GitLab {
     /// # Errors
     /// As [`GitLab::new`].
     pub fn with_patience(site: GitLabSite, patience: Patience) -> Result<Self, ForgeError> {
-        let of_job = matches!(site.token, Token::Job(_));
+        let of_job = matches!(site.token, GitLabToken::Job(_));
         Ok(Self {
             path: format!("/projects/{}", site.project),
             project: site.project,

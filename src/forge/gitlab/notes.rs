@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::GitLab;
 use super::texts::fitting;
-use super::wire::{User, second};
+use super::wire::{GitLabUser, second};
 use crate::forge::ForgeError;
 use crate::forge::speaker::{Verb, Write, absent};
 use crate::forge::wire::moment;
@@ -19,7 +19,7 @@ use crate::trust::{Account, Comment};
 pub(super) struct RawNote {
     pub(super) id: u64,
     body: Option<String>,
-    author: Option<User>,
+    author: Option<GitLabUser>,
     #[serde(deserialize_with = "moment")]
     created_at: Moment,
     #[serde(deserialize_with = "moment")]

@@ -5,7 +5,7 @@
 use serde::Deserialize;
 
 use super::GitLab;
-use super::wire::User;
+use super::wire::GitLabUser;
 use crate::forge::ForgeError;
 use crate::trust::{Account, PermissionAnswer, Rights};
 
@@ -32,7 +32,7 @@ struct Member {
 
 #[derive(Deserialize)]
 struct OwnJob {
-    user: User,
+    user: GitLabUser,
 }
 
 #[derive(Deserialize)]
@@ -100,7 +100,11 @@ impl GitLab {
                 .user
                 .into());
         }
-        Ok(self.speaker.read_json::<User>(what, "/user").await?.into())
+        Ok(self
+            .speaker
+            .read_json::<GitLabUser>(what, "/user")
+            .await?
+            .into())
     }
 
     /// Whether the token's scopes let it change anything; `None` where GitLab does not tell. A
@@ -168,7 +172,7 @@ impl GitLab {
                 ..Default::default()
             }));
         }
-        let user: User = self
+        let user: GitLabUser = self
             .speaker
             .read_json(what, &format!("/users/{account}"))
             .await?;

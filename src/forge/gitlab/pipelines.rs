@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::GitLab;
-use crate::forge::speaker::{Kept, Verb, Write};
+use crate::forge::speaker::{ArchivePlace, Verb, Write};
 use crate::forge::{ForgeError, WorkflowRun};
 use crate::id::Sha256;
 
@@ -185,7 +185,7 @@ impl GitLab {
         let what = format!("download the artifacts of the job {job}");
         let path = format!("{}/jobs/{job}/artifacts", self.path);
         self.speaker
-            .archive((&what, &path), Kept::Anywhere, (most, to))
+            .archive((&what, &path), ArchivePlace::Anywhere, (most, to))
             .await
     }
 }

@@ -10,13 +10,13 @@ use serde_json::json;
 
 use super::GitLab;
 use super::texts::{MOST_LINE, fitting, title};
-use super::wire::{User, no_commit, second};
+use super::wire::{GitLabUser, no_commit, second};
 use crate::forge::speaker::{Verb, Write};
 use crate::forge::wire::{encoded, moment};
 use crate::forge::{ForgeError, PullWanted};
 use crate::id::{CommitId, Moment};
 use crate::text::clip;
-use crate::trust::{Account, PullRequest, Push, Side};
+use crate::trust::{Account, PullRequest, PullSide, Push};
 
 /// What GitLab knows drafts by.
 const DRAFT: &str = "Draft: ";
@@ -37,7 +37,7 @@ struct RawMerge {
     /// Not in lists.
     diff_refs: Option<DiffRefs>,
     web_url: String,
-    author: Option<User>,
+    author: Option<GitLabUser>,
 }
 
 #[derive(Deserialize)]
@@ -56,13 +56,13 @@ struct Version {
 
 impl From<RawMerge> for PullRequest {
     fn from(raw: RawMerge) -> Self {
-        let head = Side {
+        let head = PullSide {
             branch: raw.source_branch,
             commit: raw.sha.unwrap_or_else(no_commit),
             repository: raw.source_project_id,
         };
         let start = raw.diff_refs.and_then(|refs| refs.start_sha);
-        let base = Side {
+        let base = PullSide {
             branch: raw.target_branch,
             commit: start.unwrap_or_else(no_commit),
             repository: Some(raw.target_project_id),

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::GitLab;
-use super::wire::User;
+use super::wire::GitLabUser;
 use crate::forge::speaker::{Verb, Write};
 use crate::forge::{ForgeError, Reaction};
 use crate::trust::Account;
@@ -14,7 +14,7 @@ use crate::trust::Account;
 #[derive(Deserialize)]
 struct RawAward {
     name: String,
-    user: Option<User>,
+    user: Option<GitLabUser>,
 }
 
 /// What GitLab calls a reaction.

@@ -10,7 +10,7 @@ use crate::forge::speaker::absent;
 use crate::forge::wire::{encoded, segment, segments};
 use crate::forge::{Comparison, ForgeError, Repository};
 use crate::id::CommitId;
-use crate::trust::Branch;
+use crate::trust::ForgeBranch;
 
 /// The largest file that is read: one byte more than the largest plan, so that its reader can say
 /// what is wrong.
@@ -28,19 +28,19 @@ struct RawProject {
 }
 
 #[derive(Deserialize)]
-struct RawBranch {
+struct GitLabBranch {
     name: String,
-    commit: RawCommit,
+    commit: GitLabCommit,
     protected: bool,
 }
 
 #[derive(Deserialize)]
-struct RawCommit {
+struct GitLabCommit {
     id: CommitId,
 }
 
 #[derive(Deserialize)]
-struct RawComparison {
+struct GitLabComparison {
     diffs: Option<Vec<RawDiff>>,
     #[serde(default)]
     compare_timeout: bool,
@@ -87,7 +87,7 @@ impl GitLab {
     ///
     /// # Errors
     /// Where GitLab does not show it.
-    pub async fn branch(&self, name: &str) -> Result<Option<Branch>, ForgeError> {
+    pub async fn branch(&self, name: &str) -> Result<Option<ForgeBranch>, ForgeError> {
         let what = format!("read the branch {name}");
         let Some(encoded) = segment(name) else {
             return Ok(None);
@@ -95,10 +95,10 @@ impl GitLab {
         let path = format!("{}/repository/branches/{encoded}", self.path);
         let found = self
             .speaker
-            .within(&what, self.speaker.find_json::<RawBranch>(&what, &path))
+            .within(&what, self.speaker.find_json::<GitLabBranch>(&what, &path))
             .await?;
         let found = found.filter(|raw| raw.name == name);
-        Ok(found.map(|raw| Branch {
+        Ok(found.map(|raw| ForgeBranch {
             commit: raw.commit.id,
             protected: raw.protected,
         }))
@@ -129,15 +129,19 @@ impl GitLab {
             "{}/repository/merge_base?refs%5B%5D={base}&refs%5B%5D={head}",
             self.path
         );
-        let merge_base: RawCommit = self.speaker.read_json(what, &path).await?;
+        let merge_base: GitLabCommit = self.speaker.read_json(what, &path).await?;
         // From where they part: without `straight`, as GitLab's merge requests are shown.
         let path = format!(
             "{}/repository/compare?from={base}&to={head}&straight=false",
             self.path
         );
-        let raw = match self.speaker.read_json::<RawComparison>(what, &path).await {
+        let raw = match self
+            .speaker
+            .read_json::<GitLabComparison>(what, &path)
+            .await
+        {
             // Every change is in it, line by line: it may be larger than anything that is read.
-            Err(ForgeError::Refused { status: 413, .. }) => RawComparison {
+            Err(ForgeError::Refused { status: 413, .. }) => GitLabComparison {
                 diffs: None,
                 compare_timeout: true,
             },

@@ -11,15 +11,15 @@ use crate::trust::Account;
 
 /// Somebody, as GitLab tells of them.
 #[derive(Debug, Deserialize)]
-pub(super) struct User {
+pub(super) struct GitLabUser {
     pub(super) id: u64,
     username: String,
     /// Told where one is asked for, not in lists.
     bot: Option<bool>,
 }
 
-impl From<User> for Account {
-    fn from(user: User) -> Self {
+impl From<GitLabUser> for Account {
+    fn from(user: GitLabUser) -> Self {
         let bot = user.bot == Some(true) || is_named_like_a_bot(&user.username);
         Self {
             id: user.id,

@@ -14,7 +14,7 @@ use crate::text::clip;
 
 /// An answer that is a success.
 #[derive(Debug)]
-pub(in crate::forge) struct Answer {
+pub(in crate::forge) struct ForgeAnswer {
     pub(in crate::forge) status: u16,
     pub(in crate::forge) headers: HeaderMap,
     pub(in crate::forge) body: Vec<u8>,
@@ -26,12 +26,12 @@ pub(in crate::forge) enum Failed {
     /// It was not done; it may be asked for again after so long.
     Wait(Duration),
     /// Something else.
-    Trouble(Trouble),
+    Trouble(RequestFailure),
 }
 
 /// Why a request gave nothing, waits being over.
 #[derive(Debug)]
-pub(in crate::forge) enum Trouble {
+pub(in crate::forge) enum RequestFailure {
     /// It was not done, and asking again would change nothing.
     Certain(ForgeError),
     /// Nobody knows whether it was done.
@@ -40,15 +40,15 @@ pub(in crate::forge) enum Trouble {
 
 impl From<ForgeError> for Failed {
     fn from(error: ForgeError) -> Self {
-        Self::Trouble(Trouble::Certain(error))
+        Self::Trouble(RequestFailure::Certain(error))
     }
 }
 
 pub(super) fn doubt(said: impl Into<String>) -> Failed {
-    Failed::Trouble(Trouble::Doubt(said.into()))
+    Failed::Trouble(RequestFailure::Doubt(said.into()))
 }
 
-impl Answer {
+impl ForgeAnswer {
     /// The answer as JSON; no body is `null`.
     pub(in crate::forge) fn json<T: DeserializeOwned>(&self) -> Result<T, String> {
         let body = if self.body.is_empty() {
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     fn words(body: &str) -> String {
-        Answer {
+        ForgeAnswer {
             status: 400,
             headers: HeaderMap::new(),
             body: body.as_bytes().to_owned(),

@@ -18,7 +18,7 @@ const HOPS: usize = 3;
 
 /// Where a forge keeps its archives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::forge) enum Kept {
+pub(in crate::forge) enum ArchivePlace {
     /// On another server, always.
     Elsewhere,
     /// On its own, or on another.
@@ -35,7 +35,7 @@ impl<D: Dialect> Speaker<D> {
     pub(in crate::forge) async fn archive(
         &self,
         (what, path): (&str, &str),
-        kept: Kept,
+        kept: ArchivePlace,
         (most, to): (u64, &Path),
     ) -> Result<Sha256, ForgeError> {
         let load = self.repeat(what, || self.load((what, path), kept, (most, to)));
@@ -55,11 +55,11 @@ impl<D: Dialect> Speaker<D> {
     async fn load(
         &self,
         (what, path): (&str, &str),
-        kept: Kept,
+        kept: ArchivePlace,
         (most, to): (u64, &Path),
     ) -> Result<Sha256, Failed> {
         let response = self.open(path).await?;
-        if kept == Kept::Anywhere && response.status() == 200 {
+        if kept == ArchivePlace::Anywhere && response.status() == 200 {
             return self.store(what, response, (most, to)).await;
         }
         let Some(mut address) = leads_to(&response) else {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Answer, Dialect, Failed, Speaker, Trouble, Write};
+use super::{Dialect, Failed, ForgeAnswer, RequestFailure, Speaker, Write};
 use crate::forge::ForgeError;
 
 /// How often a read is tried: a forge that fails three times in a row, seconds apart, has an
@@ -26,12 +26,12 @@ const MOST_PAGES: u32 = 30;
 const PAGE: usize = 100;
 
 /// What is left of the willingness to wait.
-struct Waits {
+struct WaitBudget {
     left: Duration,
     times: u32,
 }
 
-impl Waits {
+impl WaitBudget {
     async fn wait(&mut self, what: &str, wait: Duration) -> Result<(), ForgeError> {
         if wait > self.left || self.times == 0 {
             return Err(ForgeError::Limited {
@@ -47,8 +47,8 @@ impl Waits {
 }
 
 impl<D: Dialect> Speaker<D> {
-    fn waits(&self) -> Waits {
-        Waits {
+    fn waits(&self) -> WaitBudget {
+        WaitBudget {
             left: self.patience.wait,
             times: WAITS,
         }
@@ -69,7 +69,7 @@ impl<D: Dialect> Speaker<D> {
         what: &str,
         path: &str,
         kind: (&str, usize),
-    ) -> Result<Answer, ForgeError> {
+    ) -> Result<ForgeAnswer, ForgeError> {
         self.repeat(what, || self.get(what, path, kind)).await
     }
 
@@ -79,7 +79,7 @@ impl<D: Dialect> Speaker<D> {
         what: &str,
         url: &str,
         body: &Value,
-    ) -> Result<Answer, ForgeError> {
+    ) -> Result<ForgeAnswer, ForgeError> {
         self.repeat(what, || self.inquire(what, url, body)).await
     }
 
@@ -97,8 +97,8 @@ impl<D: Dialect> Speaker<D> {
             match ask().await {
                 Ok(answer) => return Ok(answer),
                 Err(Failed::Wait(wait)) => waits.wait(&self.shown(what), wait).await?,
-                Err(Failed::Trouble(Trouble::Certain(error))) => return Err(error),
-                Err(Failed::Trouble(Trouble::Doubt(said))) => {
+                Err(Failed::Trouble(RequestFailure::Certain(error))) => return Err(error),
+                Err(Failed::Trouble(RequestFailure::Doubt(said))) => {
                     tried += 1;
                     if tried == TRIES {
                         return Err(self.unavailable(what, &said));
@@ -193,7 +193,7 @@ impl<D: Dialect> Speaker<D> {
     }
 
     /// Sends a write when it is its turn, and again after waits that the forge asked for.
-    async fn send_in_turn(&self, write: &Write) -> Result<Answer, Trouble> {
+    async fn send_in_turn(&self, write: &Write) -> Result<ForgeAnswer, RequestFailure> {
         let mut last = self.last_write.lock().await;
         let mut waits = self.waits();
         loop {
@@ -208,7 +208,7 @@ impl<D: Dialect> Speaker<D> {
                     waits
                         .wait(&self.shown(&write.what), wait)
                         .await
-                        .map_err(Trouble::Certain)?;
+                        .map_err(RequestFailure::Certain)?;
                 }
             }
         }
@@ -232,8 +232,8 @@ impl<D: Dialect> Speaker<D> {
                     Ok(done) => return Ok(done),
                     Err(said) => said,
                 },
-                Err(Trouble::Certain(error)) => return Err(error),
-                Err(Trouble::Doubt(said)) => said,
+                Err(RequestFailure::Certain(error)) => return Err(error),
+                Err(RequestFailure::Doubt(said)) => said,
             };
             self.pause(tried).await;
             if let Some(there) = look().await? {

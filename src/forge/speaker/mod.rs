@@ -19,10 +19,10 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use self::answer::doubt;
-pub(super) use self::answer::{Answer, Failed, Trouble};
+pub(super) use self::answer::{Failed, ForgeAnswer, RequestFailure};
 pub use self::carrier::Patience;
 use self::carrier::carrier;
-pub(super) use self::load::Kept;
+pub(super) use self::load::ArchivePlace;
 pub(super) use self::manners::absent;
 use super::ForgeError;
 use crate::clock::{Clock, Stopwatch};
@@ -55,13 +55,13 @@ pub(super) trait Dialect: std::fmt::Debug + Send + Sync {
     fn send(
         &self,
         http: &reqwest::Client,
-        ask: &Ask<'_>,
+        ask: &ForgeRequest<'_>,
     ) -> impl Future<Output = Result<reqwest::Response, Unsent>> + Send;
 }
 
 /// A request on its way.
 #[derive(Debug)]
-pub(super) struct Ask<'a> {
+pub(super) struct ForgeRequest<'a> {
     /// `None` = a read.
     pub(super) verb: Option<Verb>,
     pub(super) url: &'a str,
@@ -164,9 +164,9 @@ impl<D: Dialect> Speaker<D> {
         what: &str,
         path: &str,
         (accept, most): (&str, usize),
-    ) -> Result<Answer, Failed> {
+    ) -> Result<ForgeAnswer, Failed> {
         let url = format!("{}{path}", self.api);
-        let ask = Ask {
+        let ask = ForgeRequest {
             verb: None,
             url: &url,
             accept: Some(accept),
@@ -177,10 +177,10 @@ impl<D: Dialect> Speaker<D> {
     }
 
     /// Sends once.
-    async fn send(&self, write: &Write) -> Result<Answer, Failed> {
+    async fn send(&self, write: &Write) -> Result<ForgeAnswer, Failed> {
         let url = format!("{}{}", self.api, write.path);
         self.writes.fetch_add(1, Ordering::Relaxed);
-        let ask = Ask {
+        let ask = ForgeRequest {
             verb: Some(write.verb),
             url: &url,
             accept: None,
@@ -193,8 +193,8 @@ impl<D: Dialect> Speaker<D> {
     }
 
     /// Asks a question that is too long for an address. It changes nothing.
-    async fn inquire(&self, what: &str, url: &str, body: &Value) -> Result<Answer, Failed> {
-        let ask = Ask {
+    async fn inquire(&self, what: &str, url: &str, body: &Value) -> Result<ForgeAnswer, Failed> {
+        let ask = ForgeRequest {
             verb: Some(Verb::Post),
             url,
             accept: None,
@@ -209,7 +209,7 @@ impl<D: Dialect> Speaker<D> {
     /// Asks for what may be elsewhere, or large: nothing of it is read.
     async fn open(&self, path: &str) -> Result<reqwest::Response, Failed> {
         let url = format!("{}{path}", self.api);
-        self.sent(&Ask {
+        self.sent(&ForgeRequest {
             verb: None,
             url: &url,
             accept: None,
@@ -218,7 +218,7 @@ impl<D: Dialect> Speaker<D> {
         .await
     }
 
-    async fn sent(&self, ask: &Ask<'_>) -> Result<reqwest::Response, Failed> {
+    async fn sent(&self, ask: &ForgeRequest<'_>) -> Result<reqwest::Response, Failed> {
         match self.dialect.send(&self.http, ask).await {
             Ok(response) => Ok(response),
             Err(Unsent::Unfit(error)) => Err(error.into()),
@@ -232,7 +232,7 @@ impl<D: Dialect> Speaker<D> {
         what: &str,
         mut response: reqwest::Response,
         most: usize,
-    ) -> Result<Answer, Failed> {
+    ) -> Result<ForgeAnswer, Failed> {
         let mut body = Vec::new();
         while let Some(chunk) = response
             .chunk()
@@ -251,7 +251,7 @@ impl<D: Dialect> Speaker<D> {
                 .into());
             }
         }
-        Ok(Answer {
+        Ok(ForgeAnswer {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
             body,
@@ -274,7 +274,7 @@ impl<D: Dialect> Speaker<D> {
     }
 
     /// What an answer means.
-    fn judge(&self, what: &str, answer: Answer) -> Result<Answer, Failed> {
+    fn judge(&self, what: &str, answer: ForgeAnswer) -> Result<ForgeAnswer, Failed> {
         let status = answer.status;
         if (200..300).contains(&status) {
             return Ok(answer);
@@ -302,7 +302,7 @@ impl<D: Dialect> Speaker<D> {
     }
 
     /// How long the forge wants to be left alone, where that is what it says.
-    fn wish_to_wait(&self, answer: &Answer, said: &str) -> Option<Duration> {
+    fn wish_to_wait(&self, answer: &ForgeAnswer, said: &str) -> Option<Duration> {
         if !matches!(answer.status, 403 | 429) {
             return None;
         }

@@ -102,18 +102,30 @@ fn an_odd_line_has_no_place() {
             .place("a.rs", None, line, end)
             .map(|place| (place.line, place.end_line))
     };
-    assert_eq!(lines(Spot::Missing, Spot::Missing), Some((1, 1)));
-    assert_eq!(lines(Spot::Line(12.0), Spot::Missing), Some((12, 12)));
-    assert_eq!(lines(Spot::Line(12.0), Spot::Line(3.0)), Some((12, 12)));
-    assert_eq!(lines(Spot::Line(0.0), Spot::Line(2.0)), Some((1, 2)));
+    assert_eq!(
+        lines(ReportedLine::Missing, ReportedLine::Missing),
+        Some((1, 1))
+    );
+    assert_eq!(
+        lines(ReportedLine::Line(12.0), ReportedLine::Missing),
+        Some((12, 12))
+    );
+    assert_eq!(
+        lines(ReportedLine::Line(12.0), ReportedLine::Line(3.0)),
+        Some((12, 12))
+    );
+    assert_eq!(
+        lines(ReportedLine::Line(0.0), ReportedLine::Line(2.0)),
+        Some((1, 2))
+    );
     for odd in [
-        Spot::Odd,
-        Spot::Line(-1.0),
-        Spot::Line(1.5),
-        Spot::Line(1e30),
-        Spot::Line(f64::NAN),
+        ReportedLine::Odd,
+        ReportedLine::Line(-1.0),
+        ReportedLine::Line(1.5),
+        ReportedLine::Line(1e30),
+        ReportedLine::Line(f64::NAN),
     ] {
-        assert_eq!(lines(odd, Spot::Missing), None);
-        assert_eq!(lines(Spot::Line(1.0), odd), None);
+        assert_eq!(lines(odd, ReportedLine::Missing), None);
+        assert_eq!(lines(ReportedLine::Line(1.0), odd), None);
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 
 use super::super::Budget;
 
-fn attempt(tokens_left: Option<u64>) -> Attempt {
+fn attempt(tokens_left: Option<u64>) -> AdmittedAttempt {
     let ledger = Ledger::new(
         Budget {
             tokens_left,
@@ -13,7 +13,7 @@ fn attempt(tokens_left: Option<u64>) -> Attempt {
         None,
     );
     let who = ("api".parse().unwrap(), 1);
-    Attempt::new(
+    AdmittedAttempt::new(
         who,
         Pulse::default(),
         (None, None),
@@ -23,7 +23,7 @@ fn attempt(tokens_left: Option<u64>) -> Attempt {
 }
 
 /// A request of so many bytes that is with the provider.
-async fn asked(attempt: &Attempt, request_bytes: u64) -> Arc<Meter> {
+async fn asked(attempt: &AdmittedAttempt, request_bytes: u64) -> Arc<Meter> {
     let meter = attempt.open_meter();
     meter.reserve(request_bytes).await.unwrap();
     meter.ask().await;

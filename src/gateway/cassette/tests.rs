@@ -19,10 +19,10 @@ fn writes(path: &str) -> Recording {
     Recording {
         v: 1,
         status: 200,
-        turn: Some(Turn {
+        turn: Some(ModelAnswer {
             text: format!("see {path}."),
             tool_calls: vec![call],
-            ..Turn::default()
+            ..ModelAnswer::default()
         }),
         ..Recording::default()
     }
@@ -105,7 +105,7 @@ fn what_is_written_by_hand_is_understood() {
             json!({"turn": {"text": "hi", "tool_calls": [{"name": "Write", "arguments": {"path": "a", "content": "b"}}]}}),
         )
         .unwrap();
-    assert_eq!((turn.status, turn.end), (200, Ending::Complete));
+    assert_eq!((turn.status, turn.end), (200, AnswerEnding::Complete));
     let slow: Recording =
         serde_json::from_value(json!({"status": 429, "headers": {"retry-after": "1"}})).unwrap();
     assert_eq!(slow.status, 429);

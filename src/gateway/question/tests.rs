@@ -30,7 +30,7 @@ async fn provider(answers: Vec<(&'static str, u16, String)>) -> String {
 
 /// What comes of the question there.
 async fn asked(base_url: &str) -> String {
-    match ask_models(base_url, &Key::new("sk-secret-0123").unwrap()).await {
+    match ask_models(base_url, &ProviderKey::new("sk-secret-0123").unwrap()).await {
         Ok(list) => list
             .iter()
             .map(|offered| offered.id.as_str())

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 
 const KEY: &str = "sk-the-real-key-0123456789";
 
-fn attempt() -> Arc<Attempt> {
+fn attempt() -> Arc<AdmittedAttempt> {
     let ledger = Ledger::new(Budget::default(), None);
     let closed = tokio_util::sync::CancellationToken::new();
-    Arc::new(Attempt::new(
+    Arc::new(AdmittedAttempt::new(
         ("api".parse().unwrap(), 1),
         crate::exec::Pulse::default(),
         (None, None),
@@ -23,7 +23,7 @@ fn attempt() -> Arc<Attempt> {
 /// What an agent gets of an answer in these pieces: its status and its body, unless that breaks
 /// off.
 async fn passed(
-    attempt: &Arc<Attempt>,
+    attempt: &Arc<AdmittedAttempt>,
     status: u16,
     kind: &str,
     pieces: Vec<Bytes>,
@@ -31,11 +31,11 @@ async fn passed(
     let mut relay = Relay::new(Arc::clone(attempt), Arc::new(str::to_owned));
     let headers = BTreeMap::from([("content-type".to_owned(), kind.to_owned())]);
     let body = stream::iter(pieces.into_iter().map(Ok)).boxed();
-    relay.arrived(Answer {
+    relay.arrived(UpstreamResponse {
         status,
         headers,
         body,
-        ..Answer::none()
+        ..UpstreamResponse::none()
     });
     let response = relay.into_response(Some(KEY)).await;
     let status = response.status().as_u16();
@@ -47,7 +47,7 @@ async fn passed(
     )
 }
 
-async fn streamed(attempt: &Arc<Attempt>, pieces: &[&'static str]) -> Option<String> {
+async fn streamed(attempt: &Arc<AdmittedAttempt>, pieces: &[&'static str]) -> Option<String> {
     let pieces = pieces
         .iter()
         .map(|piece| Bytes::from_static(piece.as_bytes()))
@@ -58,7 +58,7 @@ async fn streamed(attempt: &Arc<Attempt>, pieces: &[&'static str]) -> Option<Str
 }
 
 /// The last error of an attempt: its status, kind and message.
-fn error(attempt: &Attempt) -> Option<(Option<u16>, String, String)> {
+fn error(attempt: &AdmittedAttempt) -> Option<(Option<u16>, String, String)> {
     attempt
         .usage()
         .last_error

@@ -4,10 +4,10 @@ use super::*;
 
 #[test]
 fn only_a_connect_to_a_name_is_understood() {
-    let asked = Asked::parse(
+    let asked = TunnelRequest::parse(
         "CONNECT Example.COM.:443 HTTP/1.1\r\nproxy-authorization: Basic eA==\r\n\r\n",
     );
-    let wanted = Asked {
+    let wanted = TunnelRequest {
         host: "example.com".into(),
         port: 443,
         credentials: Some("Basic eA==".into()),
@@ -20,7 +20,7 @@ fn only_a_connect_to_a_name_is_understood() {
         "CONNECT :1 HTTP/1.1",
         "",
     ] {
-        assert!(Asked::parse(bad).is_err(), "{bad}");
+        assert!(TunnelRequest::parse(bad).is_err(), "{bad}");
     }
     for plain in [
         "http://a.example",
@@ -30,7 +30,7 @@ fn only_a_connect_to_a_name_is_understood() {
     ] {
         let refused = NotCarried::PlainHttp("a.example".into());
         assert_eq!(
-            Asked::parse(&format!("GET {plain} HTTP/1.1\r\n\r\n")),
+            TunnelRequest::parse(&format!("GET {plain} HTTP/1.1\r\n\r\n")),
             Err(refused),
             "{plain}"
         );
@@ -61,7 +61,7 @@ fn names_that_lead_back_are_not_followed() {
     }
 }
 
-fn hosts(names: &[&str]) -> Vec<Host> {
+fn hosts(names: &[&str]) -> Vec<HostName> {
     names.iter().map(|name| name.parse().unwrap()).collect()
 }
 

@@ -3,8 +3,8 @@
 use super::*;
 use proptest::prelude::*;
 
-fn sample() -> Turn {
-    Turn {
+fn sample() -> ModelAnswer {
+    ModelAnswer {
         text: "Ich schreibe „hello“.".to_owned(),
         reasoning: "hm".to_owned(),
         tool_calls: vec![
@@ -32,7 +32,7 @@ fn sample() -> Turn {
 proptest! {
     #[test]
     fn an_answer_reads_the_same_however_it_is_cut(cuts in prop::collection::vec(1usize..40, 1..60)) {
-        let stream = sample().to_events("s", Ending::Complete).concat();
+        let stream = sample().to_events("s", AnswerEnding::Complete).concat();
         let mut reader = TurnReader::default();
         let mut rest = stream.as_bytes();
         for cut in cuts.iter().cycle() {
@@ -89,11 +89,11 @@ fn an_answer_without_words_or_tools_is_called_by_its_kind() {
             reasoning.to_owned(),
             Some(finish.to_owned()),
         );
-        Turn {
+        ModelAnswer {
             text,
             reasoning,
             finish,
-            ..Turn::default()
+            ..ModelAnswer::default()
         }
         .emptiness()
     };
@@ -109,13 +109,18 @@ fn an_answer_without_words_or_tools_is_called_by_its_kind() {
 #[test]
 fn a_stream_without_a_reason_to_stop_is_not_complete() {
     let mut reader = TurnReader::default();
-    reader.look_at(sample().to_events("s", Ending::Dropped).concat().as_bytes());
+    reader.look_at(
+        sample()
+            .to_events("s", AnswerEnding::Dropped)
+            .concat()
+            .as_bytes(),
+    );
     assert!(!reader.is_complete());
 }
 
 #[test]
 fn an_answer_that_is_no_stream_reads_the_same_and_names_no_tools_that_are_not_used() {
-    let words = Turn {
+    let words = ModelAnswer {
         tool_calls: Vec::new(),
         reasoning: String::new(),
         finish: Some("stop".to_owned()),

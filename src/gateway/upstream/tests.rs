@@ -1,6 +1,6 @@
 //! Tests of `gateway::upstream`.
 
-use super::super::turn::{ToolCall, Turn, TurnReader};
+use super::super::turn::{ModelAnswer, ToolCall, TurnReader};
 use super::*;
 
 fn after(pairs: &[(&str, &str)]) -> Option<Duration> {
@@ -120,10 +120,10 @@ async fn a_recorded_answer_is_played_as_it_is_asked_for() {
         name: "Write".to_owned(),
         arguments: json!({"path": "a"}),
     };
-    let turn = Turn {
+    let turn = ModelAnswer {
         text: "hello".to_owned(),
         tool_calls: vec![call],
-        ..Turn::default()
+        ..ModelAnswer::default()
     };
     let recording = Recording {
         v: 1,

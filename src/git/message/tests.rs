@@ -3,9 +3,9 @@
 use super::*;
 use proptest::prelude::*;
 
-fn message(subject: &str) -> Message {
+fn message(subject: &str) -> CommitMessage {
     let run = "20261122t185155z-4f2a9c".parse().unwrap();
-    Message::new(subject, &run, &"api".parse().unwrap(), 2)
+    CommitMessage::new(subject, &run, &"api".parse().unwrap(), 2)
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn a_bare_message_holds_nothing_of_the_author() {
 #[test]
 fn a_message_about_a_run_names_no_task() {
     let run: RunId = "20261122t185155z-4f2a9c".parse().unwrap();
-    let trailers = Trailers::of(&Message::of_run("Proofs", &run).to_string()).unwrap();
+    let trailers = Trailers::of(&CommitMessage::of_run("Proofs", &run).to_string()).unwrap();
     assert_eq!(
         (trailers.run, trailers.task, trailers.attempt),
         (run, None, None)

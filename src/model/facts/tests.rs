@@ -15,8 +15,11 @@ fn offered(id: &str, context: Option<u32>, thinking: Option<Thinks>) -> Offered 
 
 #[test]
 fn the_table_knows_its_models() {
-    let facts = Facts::gather("kimi-k3", MOONSHOT, Some(&offered("kimi-k3", None, None)));
-    assert_eq!((facts.context, facts.origin), (1_048_576, Origin::Table));
+    let facts = ModelFacts::gather("kimi-k3", MOONSHOT, Some(&offered("kimi-k3", None, None)));
+    assert_eq!(
+        (facts.context, facts.origin),
+        (1_048_576, FactsSource::Table)
+    );
     assert_eq!(facts.prices.map(|prices| prices.output), Some(15.0));
     assert_eq!(facts.assumptions(), Vec::<String>::new());
 }
@@ -27,7 +30,7 @@ fn the_provider_wins_where_it_says_more() {
         efforts: vec![Effort::Max],
         ..offered("kimi-k3", Some(500_000), Some(Thinks::Choice))
     };
-    let facts = Facts::gather("kimi-k3", MOONSHOT, Some(&told));
+    let facts = ModelFacts::gather("kimi-k3", MOONSHOT, Some(&told));
     assert_eq!(
         (facts.context, facts.efforts.as_slice()),
         (500_000, &[Effort::Max][..])
@@ -38,14 +41,14 @@ fn the_provider_wins_where_it_says_more() {
     );
     let told = offered("kimi-k2.6", None, Some(Thinks::Always));
     assert_eq!(
-        Facts::gather("kimi-k2.6", MOONSHOT, Some(&told)).thinking,
+        ModelFacts::gather("kimi-k2.6", MOONSHOT, Some(&told)).thinking,
         Some(Thinks::Always)
     );
 }
 
 #[test]
 fn an_unknown_model_works_and_what_was_assumed_is_said() {
-    let facts = Facts::gather(
+    let facts = ModelFacts::gather(
         "llama",
         "http://127.0.0.1:1/v1",
         Some(&offered("llama", None, None)),
@@ -56,9 +59,9 @@ fn an_unknown_model_works_and_what_was_assumed_is_said() {
     );
     insta::assert_snapshot!(facts.assumptions().join("\n"), @"omk does not know the model `llama`: it assumes a context of 131072 tokens, and leaves thinking to the provider");
     let told = offered("llama", Some(8_192), Some(Thinks::Choice));
-    let facts = Facts::gather("llama", "http://127.0.0.1:1/v1", Some(&told));
+    let facts = ModelFacts::gather("llama", "http://127.0.0.1:1/v1", Some(&told));
     assert_eq!((facts.context, facts.form), (8_192, Some(Form::Object)));
     insta::assert_snapshot!(facts.assumptions().join("\n"), @"omk knows the model `llama` from its provider only: a context of 8192 tokens, and no prices");
-    let facts = Facts::gather("kimi-k3", "https://proxy.example/v1", None);
+    let facts = ModelFacts::gather("kimi-k3", "https://proxy.example/v1", None);
     insta::assert_snapshot!(facts.assumptions().join("\n"), @"omk counts Moonshot's prices in USD for `kimi-k3`; set `prices` in the plan if this provider has others");
 }

@@ -4,7 +4,8 @@ use super::*;
 use proptest::prelude::*;
 
 fn read(body: &str) -> String {
-    let Refusal { kind, message } = Refusal::read(body.as_bytes()).shown(&str::to_owned);
+    let ProviderRefusal { kind, message } =
+        ProviderRefusal::read(body.as_bytes()).shown(&str::to_owned);
     format!("{kind}: {message}")
 }
 
@@ -49,7 +50,7 @@ fn errors_are_read_in_the_shapes_that_providers_give_them() {
 #[test]
 fn an_error_inside_a_good_answer_is_found_and_no_other() {
     let inside = |text: &str| {
-        Refusal::inside(&serde_json::from_str(text).unwrap()).map(|refusal| refusal.message)
+        ProviderRefusal::inside(&serde_json::from_str(text).unwrap()).map(|refusal| refusal.message)
     };
     assert_eq!(
         inside(r#"{"error":{"message":"quota exceeded"}}"#).as_deref(),
@@ -138,7 +139,7 @@ fn no_part_of_a_secret_is_left_at_the_cut() {
             serde_json::json!({"error": {"message": format!("{}sk-SECRET", "x".repeat(before))}})
                 .to_string();
         assert!(
-            !Refusal::read(body.as_bytes())
+            !ProviderRefusal::read(body.as_bytes())
                 .shown(&hide)
                 .message
                 .contains("sk"),
@@ -147,7 +148,7 @@ fn no_part_of_a_secret_is_left_at_the_cut() {
     }
     for kind in ["bad sk-SECRET", &"y".repeat(1_000_000), "a\u{1b}[31m"] {
         let body = serde_json::json!({"error": {"type": kind}}).to_string();
-        let shown = Refusal::read(body.as_bytes()).shown(&hide).kind;
+        let shown = ProviderRefusal::read(body.as_bytes()).shown(&hide).kind;
         assert!(
             shown.len() <= LONGEST_KIND && !shown.contains("SECRET") && !shown.contains('\x1b'),
             "{shown}"
@@ -158,7 +159,7 @@ fn no_part_of_a_secret_is_left_at_the_cut() {
 proptest! {
     #[test]
     fn no_body_panics_and_no_message_is_long(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
-        let refusal = Refusal::read(&bytes).shown(&str::to_owned);
+        let refusal = ProviderRefusal::read(&bytes).shown(&str::to_owned);
         prop_assert!(refusal.message.chars().count() <= LONGEST_MESSAGE && refusal.kind.len() <= LONGEST_KIND);
         let inert = !refusal.message.contains('\x1b');
         prop_assert!(inert);

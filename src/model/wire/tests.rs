@@ -10,7 +10,7 @@ fn each_model_gets_what_its_provider_documents() {
     let mut table = String::new();
     for id in ["kimi-k3", "kimi-k2.7-code", "kimi-k2.6", "k3", "some-other"] {
         for wish in Thinking::ALL {
-            let facts = Facts::gather(id, "https://api.moonshot.ai/v1", None);
+            let facts = ModelFacts::gather(id, "https://api.moonshot.ai/v1", None);
             let put = match Wire::settle(&facts, wish) {
                 Ok(wire) => {
                     let mut request = json!({"thinking": {"type": "disabled"}, "temperature": 0.6});
@@ -58,7 +58,7 @@ fn each_model_gets_what_its_provider_documents() {
 
 #[test]
 fn what_a_model_fixes_is_not_sent_and_an_answer_is_no_longer_than_it_can_be() {
-    let facts = Facts::gather("kimi-k3", "https://api.moonshot.ai/v1", None);
+    let facts = ModelFacts::gather("kimi-k3", "https://api.moonshot.ai/v1", None);
     let mut request = json!({"model": "kimi-k3", "temperature": 0.3, "top_p": 1, "n": 2, "presence_penalty": 0,
             "frequency_penalty": 0, "tool_choice": {"type": "function", "function": {"name": "x"}},
             "max_completion_tokens": 1_048_576, "max_tokens": 5, "messages": []});
@@ -72,7 +72,7 @@ fn any_wish() -> impl Strategy<Value = Thinking> {
     prop::sample::select(Thinking::ALL.to_vec())
 }
 
-fn any_facts() -> impl Strategy<Value = Facts> {
+fn any_facts() -> impl Strategy<Value = ModelFacts> {
     let ids: Vec<String> = cards()
         .iter()
         .map(|card| card.id.clone())
@@ -93,7 +93,7 @@ fn any_facts() -> impl Strategy<Value = Facts> {
                 thinking,
                 efforts,
             };
-            Facts::gather(
+            ModelFacts::gather(
                 &id,
                 "https://api.moonshot.ai/v1",
                 Some(&offered).filter(|_| listed),
@@ -129,7 +129,7 @@ proptest! {
                 if facts.thinking == Some(Thinks::Always) && facts.form == Some(Form::Object) {
                     prop_assert_eq!(&request["thinking"]["type"], "enabled");
                 }
-                prop_assert_eq!(request.get("temperature").is_some(), temperature && facts.origin != Origin::Table);
+                prop_assert_eq!(request.get("temperature").is_some(), temperature && facts.origin != FactsSource::Table);
                 prop_assert_eq!(&request["messages"][0]["content"], "hi");
                 if let Some(most) = facts.output {
                     prop_assert!(request["max_completion_tokens"].as_u64().unwrap() <= u64::from(most));

@@ -104,7 +104,7 @@ fn a_line_is_cut_where_it_is_wider_than_a_hundred_columns() {
         let line = "a".repeat(length);
         let excerpt = Excerpt::of(
             &line,
-            Place {
+            Position {
                 line: 1,
                 column,
                 width: 2,
@@ -121,7 +121,7 @@ fn a_line_is_cut_where_it_is_wider_than_a_hundred_columns() {
     // Marks without a width of their own are counted.
     let marks = Excerpt::of(
         &format!("e{}", "\u{301}".repeat(300)),
-        Place {
+        Position {
             line: 1,
             column: 1,
             width: 1,
@@ -133,7 +133,7 @@ fn a_line_is_cut_where_it_is_wider_than_a_hundred_columns() {
 #[test]
 fn a_place_lies_on_one_line_and_on_whole_characters() {
     let text = "abc\ndé\nghi";
-    let lines = Lines::of(text);
+    let lines = TextLines::of(text);
     for ((start, end), (line, column, width)) in [
         ((0, 3), (1, 1, 3)),
         ((1, 9), (1, 2, 2)),
@@ -147,7 +147,7 @@ fn a_place_lies_on_one_line_and_on_whole_characters() {
     ] {
         assert_eq!(
             lines.place(Span { start, end }),
-            Place {
+            Position {
                 line,
                 column,
                 width

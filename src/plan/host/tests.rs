@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn bad(text: &str) -> String {
-    let bad = text.parse::<Host>().expect_err(text);
+    let bad = text.parse::<HostName>().expect_err(text);
     bad.in_full()
 }
 
@@ -19,7 +19,7 @@ fn names_are_read_in_lower_case() {
         ("3d.example", "3d.example"),
     ] {
         assert_eq!(
-            text.parse::<Host>().map(|host| host.to_string()),
+            text.parse::<HostName>().map(|host| host.to_string()),
             Ok(expect.to_owned()),
             "{text}"
         );
@@ -81,7 +81,7 @@ fn everything_else_says_what_to_write() {
         bad("localhost"),
         "is this machine itself; remove it: children have a loopback of their own"
     );
-    assert!("registry.localhost".parse::<Host>().is_ok());
+    assert!("registry.localhost".parse::<HostName>().is_ok());
     assert_eq!(
         bad("bücher.example"),
         "is not in the form that DNS takes; write it in ASCII, as `xn--…`"
@@ -97,9 +97,9 @@ fn everything_else_says_what_to_write() {
     };
     assert_eq!(name(61).len(), 253);
     for text in [&long[1..], &name(61)] {
-        assert!(text.parse::<Host>().is_ok(), "{text}");
+        assert!(text.parse::<HostName>().is_ok(), "{text}");
     }
-    assert_eq!(name(62).parse::<Host>(), Err(BadHost::Malformed));
+    assert_eq!(name(62).parse::<HostName>(), Err(BadHost::Malformed));
     for text in [
         "a b",
         "a..b",
@@ -113,7 +113,7 @@ fn everything_else_says_what_to_write() {
         &long,
         &"a.".repeat(128),
     ] {
-        let bad = text.parse::<Host>().expect_err(text);
+        let bad = text.parse::<HostName>().expect_err(text);
         assert!(
             matches!(bad, BadHost::Malformed | BadHost::Empty),
             "{text:?}: {bad:?}"
@@ -124,8 +124,8 @@ fn everything_else_says_what_to_write() {
 proptest! {
     #[test]
     fn a_name_reads_back_the_same(text in "\\PC{0,30}|[a-zA-Z0-9.:/@\\[\\]*-]{0,20}|([a-z0-9]{1,5}\\.){1,3}[a-z]{2,3}") {
-        if let Ok(host) = text.parse::<Host>() {
-            prop_assert_eq!(host.to_string().parse::<Host>(), Ok(host.clone()));
+        if let Ok(host) = text.parse::<HostName>() {
+            prop_assert_eq!(host.to_string().parse::<HostName>(), Ok(host.clone()));
             prop_assert!(host.as_str().bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-')));
         }
     }

@@ -12,14 +12,14 @@ use crate::id::BadName;
 use crate::plan::complaint::{Critic, quoted};
 use crate::plan::duration::{BadDuration, parse_duration};
 use crate::plan::excerpt::Span;
-use crate::plan::raw::{Entry, Node, Value};
-use crate::plan::scalar::{Meaning, Scalar};
+use crate::plan::raw::{MapEntry, Value, YamlNode};
+use crate::plan::scalar::{Scalar, ScalarMeaning};
 use crate::plan::size::{BadSize, Size};
 
 /// The fields of a map whose keys are all known.
 #[derive(Clone, Copy)]
 pub(super) struct Fields<'n> {
-    entries: &'n [Entry],
+    entries: &'n [MapEntry],
     /// Where the map stands.
     pub(super) at: Span,
 }
@@ -31,14 +31,14 @@ pub(super) struct Field<'n> {
     pub(super) key: &'n str,
     /// Where the key stands; for an item the item itself.
     pub(super) key_at: Span,
-    pub(super) node: &'n Node,
+    pub(super) node: &'n YamlNode,
 }
 
 impl<'n> Fields<'n> {
     /// The fields of `node`, which is `owner` ("task `api`"); complains where it is no map and
     /// about unknown keys.
     pub(super) fn open(
-        node: &'n Node,
+        node: &'n YamlNode,
         owner: &str,
         known: &[&str],
         critic: &mut Critic<'_>,
@@ -113,16 +113,16 @@ fn like(expected: &str) -> String {
 const VARIABLES: &str = "a map of names and texts";
 
 /// What a node is, with its article.
-pub(super) fn describe(node: &Node) -> &'static str {
+pub(super) fn describe(node: &YamlNode) -> &'static str {
     match &node.value {
         Value::List(_) => "a list",
         Value::Map(_) => "a map",
         Value::Broken => "unreadable",
         Value::Scalar(scalar) => match scalar.meaning() {
-            Meaning::Nothing => "nothing",
-            Meaning::Bool(_) => "`true` or `false`",
-            Meaning::Whole(_) | Meaning::Number(_) => "a number",
-            Meaning::Text => "text",
+            ScalarMeaning::Nothing => "nothing",
+            ScalarMeaning::Bool(_) => "`true` or `false`",
+            ScalarMeaning::Whole(_) | ScalarMeaning::Number(_) => "a number",
+            ScalarMeaning::Text => "text",
         },
     }
 }
@@ -144,7 +144,7 @@ impl<'n> Field<'n> {
         if matches!(self.node.value, Value::Broken) {
             return;
         }
-        let nothing = matches!(&self.node.value, Value::Scalar(scalar) if scalar.meaning() == Meaning::Nothing);
+        let nothing = matches!(&self.node.value, Value::Scalar(scalar) if scalar.meaning() == ScalarMeaning::Nothing);
         let hint = if nothing {
             "give it a value, or remove the key".to_owned()
         } else {
@@ -162,7 +162,7 @@ impl<'n> Field<'n> {
     pub(super) fn text(self, critic: &mut Critic<'_>) -> Option<String> {
         let scalar = self.scalar("text", critic)?;
         match scalar.meaning() {
-            Meaning::Text if scalar.text.contains('\0') => {
+            ScalarMeaning::Text if scalar.text.contains('\0') => {
                 critic
                     .say(
                         self.node.at,
@@ -171,12 +171,12 @@ impl<'n> Field<'n> {
                     .advise("remove it");
                 None
             }
-            Meaning::Text => Some(scalar.text.clone()),
-            Meaning::Nothing => {
+            ScalarMeaning::Text => Some(scalar.text.clone()),
+            ScalarMeaning::Nothing => {
                 self.wrong("text", critic);
                 None
             }
-            Meaning::Bool(_) | Meaning::Whole(_) | Meaning::Number(_) => {
+            ScalarMeaning::Bool(_) | ScalarMeaning::Whole(_) | ScalarMeaning::Number(_) => {
                 let what = format!(
                     "`{}` must be text, but without quotes this is {}",
                     self.key,
@@ -230,8 +230,8 @@ impl<'n> Field<'n> {
         const EXPECTED: &str = "`true` or `false`";
         let scalar = self.scalar(EXPECTED, critic)?;
         match scalar.meaning() {
-            Meaning::Bool(value) => return Some(value),
-            Meaning::Text => {
+            ScalarMeaning::Bool(value) => return Some(value),
+            ScalarMeaning::Text => {
                 let meant = match scalar.text.to_ascii_lowercase().as_str() {
                     "yes" | "on" | "true" | "y" => Some("write `true`"),
                     "no" | "off" | "false" | "n" => Some("write `false`"),
@@ -242,7 +242,7 @@ impl<'n> Field<'n> {
                     .say(self.pointed(), what)
                     .advise(meant.unwrap_or("write `true` or `false`"));
             }
-            Meaning::Nothing | Meaning::Whole(_) | Meaning::Number(_) => {
+            ScalarMeaning::Nothing | ScalarMeaning::Whole(_) | ScalarMeaning::Number(_) => {
                 self.wrong(EXPECTED, critic)
             }
         }
@@ -257,19 +257,19 @@ impl<'n> Field<'n> {
         let scalar = self.scalar("a whole number", critic)?;
         let (least, most) = ((*range.start()).into(), (*range.end()).into());
         match scalar.meaning() {
-            Meaning::Whole(Some(value)) if (least..=most).contains(&value) => {
+            ScalarMeaning::Whole(Some(value)) if (least..=most).contains(&value) => {
                 return T::try_from(value).ok();
             }
-            Meaning::Whole(_) => {
+            ScalarMeaning::Whole(_) => {
                 let what = format!("`{}` is out of range", self.key);
                 critic
                     .say(self.node.at, what)
                     .advise(format!("it goes from {least} to {most}"));
             }
-            Meaning::Number(_) | Meaning::Bool(_) | Meaning::Nothing => {
+            ScalarMeaning::Number(_) | ScalarMeaning::Bool(_) | ScalarMeaning::Nothing => {
                 self.wrong("a whole number", critic)
             }
-            Meaning::Text => self.number_as_text("a whole number", scalar, critic),
+            ScalarMeaning::Text => self.number_as_text("a whole number", scalar, critic),
         }
         None
     }
@@ -287,13 +287,13 @@ impl<'n> Field<'n> {
                 clippy::cast_precision_loss,
                 reason = "prices and factors are no counts"
             )]
-            Meaning::Whole(value) => value.map(|value| value as f64),
-            Meaning::Number(value) => Some(value),
-            Meaning::Bool(_) | Meaning::Nothing => {
+            ScalarMeaning::Whole(value) => value.map(|value| value as f64),
+            ScalarMeaning::Number(value) => Some(value),
+            ScalarMeaning::Bool(_) | ScalarMeaning::Nothing => {
                 self.wrong("a number", critic);
                 return None;
             }
-            Meaning::Text => {
+            ScalarMeaning::Text => {
                 self.number_as_text("a number", scalar, critic);
                 return None;
             }
@@ -326,10 +326,12 @@ impl<'n> Field<'n> {
             plain: true,
         };
         let hint = match bare.meaning() {
-            Meaning::Whole(_) | Meaning::Number(_) => {
+            ScalarMeaning::Whole(_) | ScalarMeaning::Number(_) => {
                 format!("write {} without quotes", clip(&bare.text))
             }
-            Meaning::Text | Meaning::Bool(_) | Meaning::Nothing => format!("write {expected}"),
+            ScalarMeaning::Text | ScalarMeaning::Bool(_) | ScalarMeaning::Nothing => {
+                format!("write {expected}")
+            }
         };
         critic
             .say(
@@ -342,7 +344,9 @@ impl<'n> Field<'n> {
     /// A duration with its unit.
     pub(super) fn duration(self, critic: &mut Critic<'_>) -> Option<Duration> {
         let scalar = self.scalar("a duration", critic)?;
-        if scalar.meaning() == Meaning::Nothing || matches!(scalar.meaning(), Meaning::Bool(_)) {
+        if scalar.meaning() == ScalarMeaning::Nothing
+            || matches!(scalar.meaning(), ScalarMeaning::Bool(_))
+        {
             self.wrong("a duration", critic);
             return None;
         }
@@ -374,7 +378,9 @@ impl<'n> Field<'n> {
     /// A size with its unit.
     pub(super) fn size(self, critic: &mut Critic<'_>) -> Option<Size> {
         let scalar = self.scalar("a size", critic)?;
-        if scalar.meaning() == Meaning::Nothing || matches!(scalar.meaning(), Meaning::Bool(_)) {
+        if scalar.meaning() == ScalarMeaning::Nothing
+            || matches!(scalar.meaning(), ScalarMeaning::Bool(_))
+        {
             self.wrong("a size", critic);
             return None;
         }
@@ -439,7 +445,7 @@ impl<'n> Field<'n> {
             self.not_a_list(critic);
             return None;
         };
-        let field = move |node: &'n Rc<Node>| Field {
+        let field = move |node: &'n Rc<YamlNode>| Field {
             key: self.key,
             key_at: node.at,
             node: node.as_ref(),
@@ -451,7 +457,7 @@ impl<'n> Field<'n> {
         let Value::Scalar(scalar) = &self.node.value else {
             return self.wrong("a list", critic);
         };
-        if scalar.meaning() == Meaning::Nothing {
+        if scalar.meaning() == ScalarMeaning::Nothing {
             return self.wrong("a list", critic);
         }
         let what = format!(

@@ -8,8 +8,8 @@ use super::field::Field;
 use super::keys;
 use crate::plan::complaint::{Critic, quoted};
 use crate::plan::excerpt::Span;
-use crate::plan::raw::{Node, Value};
-use crate::plan::scalar::{Meaning, Scalar};
+use crate::plan::raw::{Value, YamlNode};
+use crate::plan::scalar::{Scalar, ScalarMeaning};
 
 pub(super) fn metadata(field: Field<'_>, critic: &mut Critic<'_>) -> Option<Map<String, Json>> {
     let Value::Map(entries) = &field.node.value else {
@@ -41,7 +41,7 @@ pub(super) fn metadata(field: Field<'_>, critic: &mut Critic<'_>) -> Option<Map<
 }
 
 /// Recursion is bounded: the tree is at most 64 deep.
-fn json(node: &Node, critic: &mut Critic<'_>) -> Option<Json> {
+fn json(node: &YamlNode, critic: &mut Critic<'_>) -> Option<Json> {
     match &node.value {
         Value::Scalar(scalar) => scalar_json(scalar, node.at, critic),
         Value::List(items) => {
@@ -68,13 +68,13 @@ fn json(node: &Node, critic: &mut Critic<'_>) -> Option<Json> {
 
 fn scalar_json(scalar: &Scalar, at: Span, critic: &mut Critic<'_>) -> Option<Json> {
     let number = match scalar.meaning() {
-        Meaning::Nothing => return Some(Json::Null),
-        Meaning::Bool(value) => return Some(Json::Bool(value)),
-        Meaning::Text => return Some(Json::String(scalar.text.clone())),
-        Meaning::Whole(value) => value
+        ScalarMeaning::Nothing => return Some(Json::Null),
+        ScalarMeaning::Bool(value) => return Some(Json::Bool(value)),
+        ScalarMeaning::Text => return Some(Json::String(scalar.text.clone())),
+        ScalarMeaning::Whole(value) => value
             .and_then(Number::from_i128)
             .filter(|number| number.is_u64() || number.is_i64()),
-        Meaning::Number(value) => Number::from_f64(value),
+        ScalarMeaning::Number(value) => Number::from_f64(value),
     };
     if number.is_none() {
         let what = format!("the number {} cannot be kept exactly", quoted(&scalar.text));

@@ -17,8 +17,8 @@ use self::field::{Field, Fields, describe};
 use self::references::{Ids, cycles};
 use self::task::Wishes;
 use super::complaint::{Critic, quoted};
-use super::raw::{Node, Value};
-use super::scalar::Meaning;
+use super::raw::{Value, YamlNode};
+use super::scalar::ScalarMeaning;
 use super::{Baseline, Commands, Deliver, Gate, Limits, Plan, Size, Task};
 use crate::id::PlanName;
 use crate::model::{self, Prices};
@@ -30,8 +30,12 @@ pub(super) const BASELINES: &[(&str, Baseline)] =
     &[("allow", Baseline::Allow), ("strict", Baseline::Strict)];
 
 /// Reads the whole tree. The plan is worth nothing where the critic has something to say.
-pub(super) fn lower(root: &Node, default_name: PlanName, critic: &mut Critic<'_>) -> Option<Plan> {
-    if matches!(&root.value, Value::Scalar(scalar) if scalar.meaning() == Meaning::Nothing) {
+pub(super) fn lower(
+    root: &YamlNode,
+    default_name: PlanName,
+    critic: &mut Critic<'_>,
+) -> Option<Plan> {
+    if matches!(&root.value, Value::Scalar(scalar) if scalar.meaning() == ScalarMeaning::Nothing) {
         critic
             .say(root.at, "the plan is empty")
             .advise("`omk init` writes a plan to begin with");
@@ -95,10 +99,10 @@ fn version(fields: &Fields<'_>, critic: &mut Critic<'_>) {
             .advise("write `version: 1` before everything else");
         return;
     };
-    let one = matches!(&version.node.value, Value::Scalar(scalar) if scalar.meaning() == Meaning::Whole(Some(1)));
+    let one = matches!(&version.node.value, Value::Scalar(scalar) if scalar.meaning() == ScalarMeaning::Whole(Some(1)));
     if !one && !matches!(version.node.value, Value::Broken) {
         let found = match &version.node.value {
-            Value::Scalar(scalar) if scalar.plain && scalar.meaning() != Meaning::Nothing => {
+            Value::Scalar(scalar) if scalar.plain && scalar.meaning() != ScalarMeaning::Nothing => {
                 quoted(&scalar.text)
             }
             Value::Scalar(_) | Value::List(_) | Value::Map(_) | Value::Broken => {
@@ -265,7 +269,7 @@ fn id_text<'n>(fields: &Fields<'n>) -> Option<&'n str> {
     fields.get("id").and_then(|id| scalar_text(id.node))
 }
 
-fn scalar_text(node: &Node) -> Option<&str> {
+fn scalar_text(node: &YamlNode) -> Option<&str> {
     match &node.value {
         Value::Scalar(scalar) => Some(&scalar.text),
         Value::List(_) | Value::Map(_) | Value::Broken => None,

@@ -10,7 +10,7 @@ use crate::id::TaskId;
 use crate::plan::complaint::{Critic, quoted};
 use crate::plan::excerpt::Span;
 use crate::plan::raw::Value;
-use crate::plan::scalar::Meaning;
+use crate::plan::scalar::ScalarMeaning;
 
 /// How many ids of a cycle are printed from each end of it.
 const SHOWN: usize = 10;
@@ -125,7 +125,7 @@ impl<'n> Ids<'n> {
 fn text(field: Field<'_>) -> Option<&str> {
     match &field.node.value {
         Value::Scalar(scalar) => {
-            (scalar.meaning() == Meaning::Text).then_some(scalar.text.as_str())
+            (scalar.meaning() == ScalarMeaning::Text).then_some(scalar.text.as_str())
         }
         Value::List(_) | Value::Map(_) | Value::Broken => None,
     }
@@ -140,32 +140,32 @@ pub(super) struct Edge {
 /// Complains of every dependency that closes a cycle. `names[i]` waits for `edges[i]`.
 pub(super) fn cycles(names: &[&str], edges: &[Vec<Edge>], critic: &mut Critic<'_>) {
     #[derive(Clone, Copy, PartialEq)]
-    enum Seen {
+    enum Visit {
         Never,
         /// On the path, so many steps from its start.
         On(usize),
         Done,
     }
-    let mut seen = vec![Seen::Never; edges.len()];
+    let mut seen = vec![Visit::Never; edges.len()];
     for start in 0..edges.len() {
         // Each step is a task and how many of its dependencies were walked.
         let mut path: Vec<(usize, usize)> = Vec::new();
-        if seen[start] == Seen::Never {
-            seen[start] = Seen::On(0);
+        if seen[start] == Visit::Never {
+            seen[start] = Visit::On(0);
             path.push((start, 0));
         }
         while let Some((task, walked)) = path.last_mut() {
             let Some(edge) = edges[*task].get(*walked) else {
-                seen[*task] = Seen::Done;
+                seen[*task] = Visit::Done;
                 path.pop();
                 continue;
             };
             *walked += 1;
             match seen[edge.to] {
-                Seen::Done => {}
-                Seen::On(first) => complain(&path[first..], names, edge, critic),
-                Seen::Never => {
-                    seen[edge.to] = Seen::On(path.len());
+                Visit::Done => {}
+                Visit::On(first) => complain(&path[first..], names, edge, critic),
+                Visit::Never => {
+                    seen[edge.to] = Visit::On(path.len());
                     path.push((edge.to, 0));
                 }
             }

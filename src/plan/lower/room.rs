@@ -6,9 +6,9 @@
 use super::field::{Field, Fields, describe};
 use super::keys;
 use crate::plan::complaint::{Critic, quoted};
-use crate::plan::host::Host;
+use crate::plan::host::HostName;
 use crate::plan::raw::Value;
-use crate::plan::scalar::Meaning;
+use crate::plan::scalar::ScalarMeaning;
 use crate::plan::{Network, Networks, Room, RoomLevel};
 use crate::text::Advised as _;
 
@@ -86,7 +86,7 @@ pub(super) fn network(
 ) -> Option<Network> {
     let network = match &field.node.value {
         Value::Map(_) => allow(field, critic)?,
-        Value::Scalar(scalar) if scalar.meaning() == Meaning::Text => {
+        Value::Scalar(scalar) if scalar.meaning() == ScalarMeaning::Text => {
             word(field, &scalar.text, critic)?
         }
         Value::Broken => return None,
@@ -128,7 +128,7 @@ fn word(field: Field<'_>, text: &str, critic: &mut Critic<'_>) -> Option<Network
     }
     let hint = match (
         critic.guess(text, WORDS.iter().map(|(word, _)| *word)),
-        text.parse::<Host>(),
+        text.parse::<HostName>(),
     ) {
         (_, Ok(host)) if host.as_str().contains('.') => format!("write `{{ allow: [{host}] }}`"),
         (Some(word), _) => format!("did you mean `{word}`?"),
@@ -167,7 +167,7 @@ fn allow(field: Field<'_>, critic: &mut Critic<'_>) -> Option<Network> {
     (!hosts.is_empty()).then_some(Network::Allow(hosts))
 }
 
-fn host(item: Field<'_>, critic: &mut Critic<'_>) -> Option<Host> {
+fn host(item: Field<'_>, critic: &mut Critic<'_>) -> Option<HostName> {
     let text = item.text(critic)?;
     text.parse()
         .map_err(|bad: crate::plan::BadHost| {

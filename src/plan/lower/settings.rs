@@ -8,7 +8,7 @@ use super::keys;
 use crate::model::{Effort, Prices, Thinking};
 use crate::plan::complaint::{Critic, quoted};
 use crate::plan::raw::Value;
-use crate::plan::scalar::Meaning;
+use crate::plan::scalar::ScalarMeaning;
 use crate::plan::{Agent, AgentKind, Bot, Commands, Deliver, DeliverAs, Limits, Permission};
 
 pub(in crate::plan) const KINDS: &[(&str, AgentKind)] =
@@ -94,7 +94,7 @@ pub(super) fn agent(field: Field<'_>, critic: &mut Critic<'_>) -> Option<Agent> 
 /// Editors that know YAML 1.1 turn `on` and `off` into `true` and `false`.
 fn thinking(field: Field<'_>, critic: &mut Critic<'_>) -> Option<Thinking> {
     if let Value::Scalar(scalar) = &field.node.value
-        && let Meaning::Bool(on) = scalar.meaning()
+        && let ScalarMeaning::Bool(on) = scalar.meaning()
     {
         let word = if on { "on" } else { "off" };
         let what = format!("`thinking` cannot be {}", quoted(&scalar.text));

@@ -32,19 +32,19 @@ fn a_required_gate_that_did_not_run_holds_a_change_back() {
     let ran = [outcome("lint", GateVerdict::Passed, true)];
     assert_eq!(
         standing(&ran, &[gate("lint"), gate("test")]),
-        Standing::Held(vec![gate("test")])
+        ProofStanding::Held(vec![gate("test")])
     );
     let skipped = [outcome("lint", GateVerdict::Skipped, true)];
     assert_eq!(
         standing(&skipped, &[gate("lint")]),
-        Standing::Held(vec![gate("lint")])
+        ProofStanding::Held(vec![gate("lint")])
     );
 }
 
 #[test]
 fn no_gates_prove_nothing() {
     let ran = [outcome("lint", GateVerdict::Passed, true)];
-    assert_eq!(standing(&ran, &[]), Standing::Unproven);
+    assert_eq!(standing(&ran, &[]), ProofStanding::Unproven);
 }
 
 #[test]
@@ -52,17 +52,17 @@ fn a_failure_said_to_count_does_not_count_unless_it_is_old() {
     let mut failed = outcome("test", GateVerdict::Failed, true);
     assert_eq!(
         standing(std::slice::from_ref(&failed), &[gate("test")]),
-        Standing::Held(vec![gate("test")])
+        ProofStanding::Held(vec![gate("test")])
     );
     failed.against_base = Some(AgainstBase::PreExisting);
     assert_eq!(
         standing(std::slice::from_ref(&failed), &[gate("test")]),
-        Standing::Proven
+        ProofStanding::Proven
     );
     failed.counts_as_passed = false;
     assert_eq!(
         standing(&[failed], &[gate("test")]),
-        Standing::Held(vec![gate("test")])
+        ProofStanding::Held(vec![gate("test")])
     );
 }
 
@@ -74,6 +74,6 @@ fn one_failing_outcome_of_two_for_a_gate_decides() {
     ];
     assert_eq!(
         standing(&both, &[gate("test")]),
-        Standing::Held(vec![gate("test")])
+        ProofStanding::Held(vec![gate("test")])
     );
 }

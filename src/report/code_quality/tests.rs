@@ -2,10 +2,10 @@
 
 use super::super::check::{PLAN, gate_name};
 use super::*;
-use crate::fact::Place;
+use crate::fact::Location;
 
-fn remark(path: &str, line: u32, title: &str, message: &str) -> Remark {
-    let place = Place {
+fn remark(path: &str, line: u32, title: &str, message: &str) -> CheckRemark {
+    let place = Location {
         path: path.to_owned(),
         line,
         end_line: line,
@@ -15,9 +15,9 @@ fn remark(path: &str, line: u32, title: &str, message: &str) -> Remark {
         None => (PLAN.to_owned(), None),
     };
     let (title, message) = (title.to_owned(), message.to_owned());
-    Remark {
+    CheckRemark {
         place,
-        level: Level::Error,
+        level: ItemLevel::Error,
         check,
         item,
         title,
@@ -58,8 +58,8 @@ fn is_valid(entry: &serde_json::Value) -> bool {
 #[test]
 fn a_failing_item_is_an_entry_at_its_line() {
     let remarks = [
-        Remark {
-            level: Level::Notice,
+        CheckRemark {
+            level: ItemLevel::Notice,
             ..remark("a b/ä.rs", 7, "lint: unused", "never used")
         },
         remark(
@@ -68,7 +68,7 @@ fn a_failing_item_is_an_entry_at_its_line() {
             "test: suite::it_works",
             "assertion failed\n left: 1",
         ),
-        Remark {
+        CheckRemark {
             hint: Some("did you mean `database`?".to_owned()),
             ..remark(
                 "omk.yaml",
@@ -124,7 +124,7 @@ fn a_failing_item_is_an_entry_at_its_line() {
 
 #[test]
 fn a_fingerprint_stays_when_lines_move_and_is_nobody_elses() {
-    let prints = |remarks: &[Remark]| -> Vec<String> {
+    let prints = |remarks: &[CheckRemark]| -> Vec<String> {
         read(&render(remarks))
             .iter()
             .map(|entry| entry["fingerprint"].as_str().unwrap().to_owned())
@@ -158,7 +158,7 @@ fn paths_that_are_not_the_repositorys_are_left_out() {
         ".git/config",
         "ok.rs",
     ];
-    let remarks: Vec<Remark> = paths
+    let remarks: Vec<CheckRemark> = paths
         .iter()
         .map(|path| remark(path, 1, "test: t", "no"))
         .collect();
@@ -179,14 +179,16 @@ fn paths_that_are_not_the_repositorys_are_left_out() {
 #[test]
 fn what_is_hostile_or_too_much_is_still_a_report() {
     let evil = "\u{feff}\"}]\u{0}\u{202e}\u{1b}[31m<script>\n".repeat(10_000);
-    let mut remarks: Vec<Remark> = (0..5_000)
+    let mut remarks: Vec<CheckRemark> = (0..5_000)
         .map(|line| remark("a.rs", line, &evil, &evil))
         .collect();
     remarks.push(remark("a.rs", 0, "", ""));
-    remarks.extend([Level::Warning, Level::Notice].map(|level| Remark {
-        level,
-        ..remark("a.rs", 1, "t: x", "no")
-    }));
+    remarks.extend(
+        [ItemLevel::Warning, ItemLevel::Notice].map(|level| CheckRemark {
+            level,
+            ..remark("a.rs", 1, "t: x", "no")
+        }),
+    );
     remarks.rotate_right(2);
     let report = render(&remarks);
     let entries = read(&report);

@@ -6,7 +6,7 @@ use crate::plan::parse;
 const TEXT: &str = "version: 1\nname: nightly\ngates: [{id: test, run: make test}]\n\
                         tasks: [{id: api, prompt: Mend it, gates: [test]}]\n";
 
-fn told(found: Found<'_>, origin: Origin) -> CheckText {
+fn told(found: PlanFinding<'_>, origin: PullOrigin) -> CheckText {
     PlanCheck {
         forge: ForgeKind::GitHub,
         path: "omk.yaml",
@@ -31,13 +31,13 @@ fn open(check: &CheckText) -> String {
 fn a_changed_plan_is_shown_with_what_makes_it_count() {
     let digest = Sha256::of(TEXT.as_bytes());
     let preview = preview();
-    let changed = |permission| Found::Changed {
+    let changed = |permission| PlanFinding::Changed {
         digest: &digest,
         preview: &preview,
         diff: "-a\n+b\n",
         permission,
     };
-    insta::assert_snapshot!(open(&told(changed(Some(Permission::Write)), Origin::Own)), @r"
+    insta::assert_snapshot!(open(&told(changed(Some(Permission::Write)), PullOrigin::Own)), @r"
         omk plan: changed: valid, 1 task
 
         The plan `omk.yaml` is changed, and valid.
@@ -56,7 +56,7 @@ fn a_changed_plan_is_shown_with_what_makes_it_count() {
         +b
         ```
         ");
-    insta::assert_snapshot!(open(&told(changed(Some(Permission::Write)), Origin::Fork)), @r"
+    insta::assert_snapshot!(open(&told(changed(Some(Permission::Write)), PullOrigin::Fork)), @r"
         omk plan: changed: valid, 1 task
 
         The plan `omk.yaml` is changed, and valid.
@@ -68,7 +68,7 @@ fn a_changed_plan_is_shown_with_what_makes_it_count() {
         +b
         ```
         ");
-    insta::assert_snapshot!(open(&told(changed(None), Origin::Own)), @r"
+    insta::assert_snapshot!(open(&told(changed(None), PullOrigin::Own)), @r"
         omk plan: changed: valid, 1 task
 
         The plan `omk.yaml` is changed, and valid.
@@ -85,14 +85,14 @@ fn a_changed_plan_is_shown_with_what_makes_it_count() {
 #[test]
 fn an_unchanged_one_is_shown_shortly() {
     let preview = preview();
-    let check = told(Found::Same(&preview), Origin::Own);
+    let check = told(PlanFinding::Same(&preview), PullOrigin::Own);
     insta::assert_snapshot!(open(&check), @r"
         omk plan: unchanged: 1 task
 
         The plan `omk.yaml` is that of `main`.
         ");
     assert!(check.summary.contains("```mermaid\n"), "{}", check.summary);
-    insta::assert_snapshot!(open(&told(Found::Nothing, Origin::Own)), @r"
+    insta::assert_snapshot!(open(&told(PlanFinding::Nothing, PullOrigin::Own)), @r"
         omk plan: there is no plan
 
         There is no `omk.yaml` on `main`, and this pull request adds none.
@@ -106,11 +106,11 @@ fn mistakes_are_at_their_lines() {
     let text = "version: 1\ntasks:\n  - id: api\n    dependencies: [databse]\n    run: 'true'\n  - id: database\n    run: 'true'\n";
     let complaints = parse(text.as_bytes(), "omk.yaml", "d").unwrap_err();
     let check = told(
-        Found::Wrong {
+        PlanFinding::Wrong {
             complaints: &complaints,
-            whose: Whose::PullRequest,
+            whose: PlanOwner::PullRequest,
         },
-        Origin::Own,
+        PullOrigin::Own,
     );
     insta::assert_snapshot!(open(&check), @r"
         omk plan: invalid: 1 mistake
@@ -152,11 +152,11 @@ fn a_large_plan_keeps_below_the_limits_of_a_check() {
     )
     .unwrap_err();
     let check = told(
-        Found::Wrong {
+        PlanFinding::Wrong {
             complaints: &complaints,
-            whose: Whose::Base,
+            whose: PlanOwner::Base,
         },
-        Origin::Own,
+        PullOrigin::Own,
     );
     assert!(check.summary.len() <= 65_535 && check.remarks.len() == super::super::check::REMARKS);
     let tasks: String = (0..900)
@@ -172,13 +172,13 @@ fn a_large_plan_keeps_below_the_limits_of_a_check() {
     );
     let diff = "+`````` @everyone <!-- omk:sticky:pr-1 -->\n".repeat(50_000);
     let digest = Sha256::of(b"");
-    let found = Found::Changed {
+    let found = PlanFinding::Changed {
         digest: &digest,
         preview: &preview,
         diff: &diff,
         permission: Some(Permission::Admin),
     };
-    let check = told(found, Origin::Own);
+    let check = told(found, PullOrigin::Own);
     assert!(check.summary.len() <= 65_535, "{}", check.summary.len());
     assert!(!check.summary.contains("<!-- omk:"));
 }

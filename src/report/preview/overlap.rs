@@ -211,7 +211,7 @@ fn conflicts(tasks: &[Task]) -> (Bits, bool) {
             list.push(task);
         }
     }
-    Search {
+    OverlapSearch {
         holders,
         conflicts: Bits::new(tasks.len()),
         work: 0,
@@ -227,18 +227,18 @@ fn cost(one: &Glob, other: &Glob) -> u64 {
 
 /// A place in the trie: the globs whose literal prefix ends here.
 #[derive(Default)]
-struct Node {
+struct PrefixNode {
     children: BTreeMap<String, usize>,
     holders: Vec<usize>,
 }
 
-struct Search<'p> {
+struct OverlapSearch<'p> {
     holders: Vec<Holders<'p>>,
     conflicts: Bits,
     work: u64,
 }
 
-impl Search<'_> {
+impl OverlapSearch<'_> {
     /// Walks down the trie and compares each glob with those above it and beside it; others cannot
     /// meet it.
     fn run(mut self) -> (Bits, bool) {
@@ -268,8 +268,8 @@ impl Search<'_> {
         (self.conflicts, self.work <= MAX_WORK)
     }
 
-    fn trie(&self) -> Vec<Node> {
-        let mut nodes = vec![Node::default()];
+    fn trie(&self) -> Vec<PrefixNode> {
+        let mut nodes = vec![PrefixNode::default()];
         for (holder, holders) in self.holders.iter().enumerate() {
             for prefix in holders.glob.literal_prefixes() {
                 let mut at = 0;
@@ -279,7 +279,7 @@ impl Search<'_> {
                         Some(&child) => child,
                         None => {
                             nodes[at].children.insert(component.into(), fresh);
-                            nodes.push(Node::default());
+                            nodes.push(PrefixNode::default());
                             fresh
                         }
                     };

@@ -104,7 +104,7 @@ pub fn approved(
 
 /// Where the scope's newest run stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing<'a> {
+pub struct ScopeStanding<'a> {
     /// The commit that was looked at.
     pub head: &'a CommitId,
     /// The title and address of the check `omk` on it, where there is one.
@@ -117,7 +117,7 @@ pub struct Standing<'a> {
 
 /// Where the run stands.
 #[must_use]
-pub fn status(forge: ForgeKind, standing: &Standing<'_>) -> String {
+pub fn status(forge: ForgeKind, standing: &ScopeStanding<'_>) -> String {
     let head = short(standing.head.as_str());
     let Some((title, url)) = standing.check else {
         let more = standing.comment_url.map_or_else(String::new, |url| {

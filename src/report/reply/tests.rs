@@ -1,18 +1,20 @@
 //! Every text that a person can get, and that none is long, loud or obeyed.
 
 use super::answer::{
-    Standing, accepted, approved, cancelled, not_ours_to_cancel, nothing_kept, nothing_to_cancel,
-    status, verified,
+    ScopeStanding, accepted, approved, cancelled, not_ours_to_cancel, nothing_kept,
+    nothing_to_cancel, status, verified,
 };
 use super::refuse::{busy, could_not, no_plan, refused, unknown_tasks};
 use super::show::approval_needed;
 use super::*;
 use crate::command::read;
-use crate::fact::{Containment, GateOutcome, GateVerdict, Host, PlanSource, RunVerdict, Trigger};
+use crate::fact::{
+    Containment, GateOutcome, GateVerdict, HostProcess, PlanSource, RunVerdict, Trigger,
+};
 use crate::id::{CommitId, RunId, Sha256, TaskId, Tip};
 use crate::plan::RoomLevel;
 use crate::plan::{Complaints, Event, Permission, Plan};
-use crate::proof::{Checked, Input, JudgedBy, Remark, Share, prove};
+use crate::proof::{Checked, Input, JudgedBy, ProofRemark, Share, prove};
 use crate::trust::Refusal;
 
 pub(super) const GITHUB: ForgeKind = ForgeKind::GitHub;
@@ -166,7 +168,7 @@ pub(super) fn holding() -> Checked {
         gates: vec![gate],
         agent: Vec::new(),
         journal_head: Sha256::of(b"line"),
-        runner: Host {
+        runner: HostProcess {
             name: "runner".to_owned(),
             pid: 1,
             platform: "linux/x86_64".to_owned(),
@@ -189,7 +191,7 @@ pub(super) fn holding() -> Checked {
     Checked {
         statement: Some(prove(&input)),
         findings: Vec::new(),
-        remarks: vec![Remark::Unsigned],
+        remarks: vec![ProofRemark::Unsigned],
     }
 }
 
@@ -217,7 +219,7 @@ fn words_of_others_stay_in_their_place() {
         .map(|refusal| refused(GITHUB, refusal))
         .collect();
     let (head, digest) = (commit('a'), Sha256::of(b"plan"));
-    let standing = Standing {
+    let standing = ScopeStanding {
         head: &head,
         check: Some((hostile, hostile)),
         workflow_url: Some(hostile),

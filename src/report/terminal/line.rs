@@ -14,7 +14,7 @@ use crate::text;
 
 /// Something that a person who watches wants to know.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Event<'a> {
+pub enum ProgressEvent<'a> {
     /// An attempt began.
     Started {
         /// The task.
@@ -94,7 +94,7 @@ pub enum Event<'a> {
 
 /// The event in one line without a line break; `at` is the time since the run began.
 #[must_use]
-pub fn line(event: &Event<'_>, at: Duration, colour: Colour) -> String {
+pub fn line(event: &ProgressEvent<'_>, at: Duration, colour: Colour) -> String {
     let (mark, whose, words) = told(event);
     let whose = pad(&whose, 16);
     let at = colour.paint(Tint::Dim, &format!("{:>8}", text::duration(at)));
@@ -106,7 +106,7 @@ pub fn line(event: &Event<'_>, at: Duration, colour: Colour) -> String {
     text::neutralise_workflow_commands(text.trim_end())
 }
 
-fn told(event: &Event<'_>) -> (Mark, String, String) {
+fn told(event: &ProgressEvent<'_>) -> (Mark, String, String) {
     let took = |took: &Duration| text::duration(*took);
     let because = |failure: &Failure| {
         text::with_advice(
@@ -115,13 +115,15 @@ fn told(event: &Event<'_>) -> (Mark, String, String) {
         )
     };
     match event {
-        Event::Started { task, attempt: 1 } => (Mark::Busy, task.to_string(), "started".to_owned()),
-        Event::Started { task, attempt } => (
+        ProgressEvent::Started { task, attempt: 1 } => {
+            (Mark::Busy, task.to_string(), "started".to_owned())
+        }
+        ProgressEvent::Started { task, attempt } => (
             Mark::Busy,
             task.to_string(),
             format!("started, attempt {attempt}"),
         ),
-        Event::Gate {
+        ProgressEvent::Gate {
             task,
             gate,
             verdict,
@@ -141,7 +143,7 @@ fn told(event: &Event<'_>) -> (Mark, String, String) {
                 format!("gate {gate} {verdict} in {}{note}", took(length)),
             )
         }
-        Event::Retrying {
+        ProgressEvent::Retrying {
             task,
             failure,
             wait,
@@ -157,7 +159,7 @@ fn told(event: &Event<'_>) -> (Mark, String, String) {
                 format!("again {next}: {}", because(failure)),
             )
         }
-        Event::Failed {
+        ProgressEvent::Failed {
             task,
             failure,
             took: length,
@@ -166,7 +168,7 @@ fn told(event: &Event<'_>) -> (Mark, String, String) {
             task.to_string(),
             format!("failed after {}: {}", took(length), because(failure)),
         ),
-        Event::Landed {
+        ProgressEvent::Landed {
             task,
             files,
             took: length,
@@ -175,15 +177,15 @@ fn told(event: &Event<'_>) -> (Mark, String, String) {
             task.to_string(),
             format!("landed, {}, {}", text::plural(*files, "file"), took(length)),
         ),
-        Event::Unchanged { task, took: length } => (
+        ProgressEvent::Unchanged { task, took: length } => (
             Mark::Good,
             task.to_string(),
             format!("completed without a change, {}", took(length)),
         ),
-        Event::Cancelled { task, why } => {
+        ProgressEvent::Cancelled { task, why } => {
             (Mark::Idle, task.to_string(), format!("cancelled: {why}"))
         }
-        Event::Ejected { task, gate } => {
+        ProgressEvent::Ejected { task, gate } => {
             let gate = gate.map_or_else(|| "the gates".to_owned(), |gate| format!("gate {gate}"));
             (
                 Mark::Bad,
@@ -191,7 +193,9 @@ fn told(event: &Event<'_>) -> (Mark, String, String) {
                 format!("taken out of the result: {gate} failed with it"),
             )
         }
-        Event::Warning { what } => (Mark::Doubtful, "warning".to_owned(), (*what).to_owned()),
+        ProgressEvent::Warning { what } => {
+            (Mark::Doubtful, "warning".to_owned(), (*what).to_owned())
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use super::{Colour, Tint, fit, pad, sign};
 use crate::fact::RunVerdict;
 use crate::id::Moment;
 use crate::report::ink;
-use crate::report::view::{Mark, Stage, TaskView, View};
+use crate::report::view::{Mark, TaskStage, TaskView, View};
 use crate::text;
 
 /// The room for a frame.
@@ -52,7 +52,7 @@ impl Live {
         let mut tasks: Vec<&TaskView> = view
             .tasks
             .iter()
-            .filter(|task| task.stage != Stage::LeftOut)
+            .filter(|task| task.stage != TaskStage::LeftOut)
             .collect();
         let mut hidden = Vec::new();
         if tasks.len() > room {
@@ -90,7 +90,7 @@ impl Live {
         let id = pad(&fit(task.id.as_str(), width), width);
         let time = ink::task_time(task, Some(now)).map_or_else(String::new, text::duration);
         let mut words = match &task.stage {
-            Stage::Pending {
+            TaskStage::Pending {
                 until: Some(until), ..
             } if *until > now => {
                 format!(
@@ -99,14 +99,14 @@ impl Live {
                     ink::why(task)
                 )
             }
-            Stage::Completed { .. } | Stage::Cancelled { .. } => {
+            TaskStage::Completed { .. } | TaskStage::Cancelled { .. } => {
                 format!("{} · {}", task.stage.as_str(), ink::why(task))
             }
-            Stage::LeftOut
-            | Stage::Pending { .. }
-            | Stage::Claimed
-            | Stage::Running { .. }
-            | Stage::Failed => ink::why(task),
+            TaskStage::LeftOut
+            | TaskStage::Pending { .. }
+            | TaskStage::Claimed
+            | TaskStage::Running { .. }
+            | TaskStage::Failed => ink::why(task),
         };
         if mark == Mark::Busy && task.attempts > 1 {
             words = format!("{words} · attempt {}", task.attempts);
@@ -132,16 +132,16 @@ impl Live {
 
     fn hidden(&self, tasks: &[&TaskView]) -> String {
         let count =
-            |mark: fn(&Stage) -> bool| tasks.iter().filter(|task| mark(&task.stage)).count();
+            |mark: fn(&TaskStage) -> bool| tasks.iter().filter(|task| mark(&task.stage)).count();
         let words: Vec<String> = [
             (count(|stage| stage.mark() == Mark::Busy), "running"),
             (
-                count(|stage| matches!(stage, Stage::Pending { .. })),
+                count(|stage| matches!(stage, TaskStage::Pending { .. })),
                 "pending",
             ),
             (count(|stage| stage.mark() == Mark::Bad), "failed"),
             (
-                count(|stage| matches!(stage, Stage::Cancelled { .. })),
+                count(|stage| matches!(stage, TaskStage::Cancelled { .. })),
                 "cancelled",
             ),
             (count(|stage| stage.mark() == Mark::Good), "completed"),
@@ -207,9 +207,9 @@ fn rank(task: &TaskView) -> u8 {
     match (&task.stage, task.stage.mark()) {
         (_, Mark::Busy) => 0,
         (_, Mark::Bad) => 1,
-        (Stage::Pending { until: Some(_), .. }, _) => 2,
+        (TaskStage::Pending { until: Some(_), .. }, _) => 2,
         (_, Mark::Good | Mark::Doubtful) => 4,
-        (Stage::Cancelled { .. }, Mark::Idle) => 5,
+        (TaskStage::Cancelled { .. }, Mark::Idle) => 5,
         (_, Mark::Idle) => 3,
     }
 }

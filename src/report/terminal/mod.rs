@@ -8,7 +8,7 @@ mod line;
 mod live;
 mod summary;
 
-pub use line::{Event, Groups, group, line};
+pub use line::{Groups, ProgressEvent, group, line};
 pub use live::{Live, Screen};
 pub use summary::summary;
 

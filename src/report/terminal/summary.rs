@@ -10,7 +10,7 @@ use crate::report::ink;
 use crate::report::next::steps;
 use crate::report::room;
 use crate::report::view::{
-    Mark, Stage, TaskView, View, command_failed, gate_mark, gate_told, gate_words,
+    Mark, TaskStage, TaskView, View, command_failed, gate_mark, gate_told, gate_words,
 };
 use crate::text;
 
@@ -186,7 +186,7 @@ fn failures(view: &View, colour: Colour, text: &mut String) {
         log(gate, colour, text);
     }
     for task in failed.iter().take(TOLD) {
-        let why = if task.stage == Stage::Failed {
+        let why = if task.stage == TaskStage::Failed {
             message(task)
         } else {
             ink::why(task)

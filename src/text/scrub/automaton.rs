@@ -8,7 +8,7 @@ use std::ops::Range;
 /// The words as a trie, with the way on from each place where no word goes on.
 #[derive(Default)]
 pub(super) struct Automaton {
-    states: Vec<State>,
+    states: Vec<TrieState>,
     /// The ways on of all states, state by state.
     edges: Vec<(u8, usize)>,
     /// The states of the root and its children, which text without secrets hardly ever leaves: 256
@@ -17,7 +17,7 @@ pub(super) struct Automaton {
 }
 
 /// One place in the trie: what was read of some word.
-struct State {
+struct TrieState {
     edges: Range<usize>,
     /// The state of its longest proper ending which is a state, too; the root's is itself.
     fallback: usize,
@@ -29,7 +29,7 @@ struct State {
 
 /// How far a text was read.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Reading {
+pub(super) struct AutomatonReading {
     state: usize,
 }
 
@@ -66,7 +66,7 @@ impl Automaton {
                 .edges
                 .extend(ways.iter().map(|&(byte, child)| (byte, place[child])));
             let edges = first..automaton.edges.len();
-            automaton.states.push(State {
+            automaton.states.push(TrieState {
                 edges,
                 fallback: 0,
                 ending: *ending,
@@ -125,7 +125,7 @@ impl Automaton {
     /// at the same place, the longest.
     pub(super) fn read(
         &self,
-        reading: &mut Reading,
+        reading: &mut AutomatonReading,
         text: &[u8],
         at: usize,
         found: &mut Vec<(usize, usize)>,
@@ -152,7 +152,7 @@ impl Automaton {
     }
 
     /// How many of the last bytes may be the beginning of a word.
-    pub(super) fn open(&self, reading: &Reading) -> usize {
+    pub(super) fn open(&self, reading: &AutomatonReading) -> usize {
         self.states
             .get(reading.state)
             .map_or(0, |state| state.depth)
@@ -165,7 +165,7 @@ mod tests {
 
     fn find(automaton: &Automaton, text: &[u8]) -> Vec<(usize, usize)> {
         let mut found = Vec::new();
-        automaton.read(&mut Reading::default(), text, 0, &mut found);
+        automaton.read(&mut AutomatonReading::default(), text, 0, &mut found);
         found
     }
 
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn a_word_is_found_over_a_cut_and_is_open_until_then() {
         let automaton = Automaton::new(&["hers"].map(String::from).into());
-        let (mut reading, mut found) = (Reading::default(), Vec::new());
+        let (mut reading, mut found) = (AutomatonReading::default(), Vec::new());
         automaton.read(&mut reading, b"ushe", 0, &mut found);
         assert_eq!((automaton.open(&reading), found.len()), (2, 0));
         automaton.read(&mut reading, b"rs", 4, &mut found);

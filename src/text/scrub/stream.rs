@@ -5,24 +5,24 @@
 
 use std::sync::Arc;
 
-use super::{Known, MASK, automaton, windows};
+use super::{MASK, SearchTerms, automaton, windows};
 
 /// How far the two searches have read a text.
 #[derive(Default)]
-pub(super) struct Search {
-    exact: automaton::Reading,
-    folded: windows::Reading,
+pub(super) struct SecretSearch {
+    exact: automaton::AutomatonReading,
+    folded: windows::WindowsReading,
     /// Up to where each of them has read.
     exact_to: usize,
     folded_to: usize,
 }
 
-impl Search {
+impl SecretSearch {
     /// Reads on. `text` begins at `at`, before where the last reading ended; `last` = nothing
     /// follows. Adds what is found, and returns up to where nothing more can begin.
     pub(super) fn read(
         &mut self,
-        known: &Known,
+        known: &SearchTerms,
         text: &[u8],
         at: usize,
         last: bool,
@@ -53,8 +53,8 @@ impl Search {
 
 /// A stream of bytes on its way through a [`Scrubber`](super::Scrubber).
 pub struct ScrubStream {
-    known: Arc<Known>,
-    search: Search,
+    known: Arc<SearchTerms>,
+    search: SecretSearch,
     /// What is held back, and where in the stream it begins.
     held: Vec<u8>,
     at: usize,
@@ -71,10 +71,10 @@ impl std::fmt::Debug for ScrubStream {
 }
 
 impl ScrubStream {
-    pub(super) fn new(known: Arc<Known>) -> Self {
+    pub(super) fn new(known: Arc<SearchTerms>) -> Self {
         Self {
             known,
-            search: Search::default(),
+            search: SecretSearch::default(),
             held: Vec::new(),
             at: 0,
             spans: Vec::new(),

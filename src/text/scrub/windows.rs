@@ -40,7 +40,7 @@ pub(super) struct Windows {
 
 /// How far a text was read.
 #[derive(Clone, Copy)]
-pub(super) struct Reading {
+pub(super) struct WindowsReading {
     hash: u64,
     /// The last characters, and where each begins.
     bytes: [u8; RING],
@@ -57,7 +57,7 @@ pub(super) struct Reading {
 /// A power of two above [`WINDOW`], so that a place in the ring is a mask away.
 const RING: usize = 16;
 
-impl Default for Reading {
+impl Default for WindowsReading {
     fn default() -> Self {
         Self {
             hash: 0,
@@ -133,7 +133,7 @@ impl Windows {
     /// nothing follows it. Adds where pieces are, as start and end.
     pub(super) fn read(
         &self,
-        reading: &mut Reading,
+        reading: &mut WindowsReading,
         text: &[u8],
         at: usize,
         last: bool,
@@ -170,7 +170,7 @@ impl Windows {
     #[inline]
     fn take(
         &self,
-        reading: &mut Reading,
+        reading: &mut WindowsReading,
         byte: u8,
         start: usize,
         end: usize,
@@ -216,7 +216,7 @@ impl Windows {
     }
 }
 
-impl Reading {
+impl WindowsReading {
     /// From where on a piece may have begun that is not found yet.
     pub(super) fn open(&self, read_to: usize) -> usize {
         if read_to > self.end + GAP {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use omk_action::exec::{Child, Ended, Program, Reach, Sandbox, Shepherd, Surroundings};
+use omk_action::exec::{Child, Ended, NetworkReach, Program, Sandbox, Shepherd, Surroundings};
 use omk_action::plan::RoomLevel;
 
 use super::battery::{Machine, OpenTo, Outcome, Said, attempts, program};
@@ -17,7 +17,7 @@ use super::ordinary;
 const LONG: Duration = Duration::from_secs(240);
 
 /// All attempts at a level, or nothing if this machine has no such room.
-async fn made_at(level: RoomLevel, reach: Reach) -> Option<Outcome> {
+async fn made_at(level: RoomLevel, reach: NetworkReach) -> Option<Outcome> {
     let mut machine = Machine::alone();
     std::fs::write(machine.path("pool/slot/attempts.py"), program()).unwrap();
     std::fs::write(
@@ -37,7 +37,7 @@ async fn made_at(level: RoomLevel, reach: Reach) -> Option<Outcome> {
     Some(machine.outcome(&lines))
 }
 
-async fn run(machine: &Machine, level: RoomLevel, reach: Reach, what: &str) -> Ended {
+async fn run(machine: &Machine, level: RoomLevel, reach: NetworkReach, what: &str) -> Ended {
     let (slot, private) = (machine.path("pool/slot"), machine.path("pool/slot.private"));
     let mut env = BTreeMap::from([("PATH".into(), std::env::var_os("PATH").unwrap())]);
     env.insert("HOME".into(), private.join("home").into());
@@ -96,7 +96,13 @@ impl Machine {
                 .success()
         );
         for mark in marks {
-            run(self, RoomLevel::None, Reach::Open, &format!("stage {mark}")).await;
+            run(
+                self,
+                RoomLevel::None,
+                NetworkReach::Open,
+                &format!("stage {mark}"),
+            )
+            .await;
         }
         let log = std::fs::read_to_string(self.path("log")).unwrap();
         let said = log
@@ -110,7 +116,7 @@ impl Machine {
 
 #[tokio::test]
 async fn a_sealed_room_holds_every_attempt() {
-    if let Some(outcome) = made_at(RoomLevel::Sealed, Reach::Nothing).await {
+    if let Some(outcome) = made_at(RoomLevel::Sealed, NetworkReach::Nothing).await {
         outcome.assert_all_held();
     }
     ordinary::user_passes("escape::alone::a_sealed_room_holds_every_attempt");
@@ -118,7 +124,7 @@ async fn a_sealed_room_holds_every_attempt() {
 
 #[tokio::test]
 async fn a_sealed_room_on_the_machines_network_holds_all_that_is_not_the_network() {
-    if let Some(mut outcome) = made_at(RoomLevel::Sealed, Reach::Open).await {
+    if let Some(mut outcome) = made_at(RoomLevel::Sealed, NetworkReach::Open).await {
         outcome
             .out
             .retain(|_, (kind, _)| !["a closed network", "network seen"].contains(&kind.as_str()));
@@ -147,7 +153,7 @@ pub(super) fn exceptions() -> BTreeSet<String> {
 
 #[tokio::test]
 async fn what_landlock_alone_does_not_hold_is_what_security_says() {
-    if let Some(outcome) = made_at(RoomLevel::Landlock, Reach::Nothing).await {
+    if let Some(outcome) = made_at(RoomLevel::Landlock, NetworkReach::Nothing).await {
         let kinds: BTreeSet<String> = outcome.kinds().into_iter().map(ToOwned::to_owned).collect();
         assert_eq!(
             kinds,
@@ -162,7 +168,7 @@ async fn what_landlock_alone_does_not_hold_is_what_security_says() {
 
 #[tokio::test]
 async fn without_a_room_every_attempt_succeeds() {
-    let outcome = made_at(RoomLevel::None, Reach::Open).await.unwrap();
+    let outcome = made_at(RoomLevel::None, NetworkReach::Open).await.unwrap();
     let root = rustix::process::getuid().is_root();
     let open = |open_to: OpenTo| open_to == OpenTo::All || root && open_to == OpenTo::Root;
     let expected = attempts()

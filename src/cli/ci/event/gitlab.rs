@@ -8,9 +8,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::super::Failure;
+use super::super::super::CommandFailure;
 use super::super::runner::{MergeRequest, Pipeline};
-use super::{Event, Place, Proposal, lenient, payload, shown, words};
+use super::{CommentPlace, ForgeEvent, Proposal, lenient, payload, shown, words};
 
 /// The variable that names the payload's file.
 const FILE: &str = "TRIGGER_PAYLOAD";
@@ -35,14 +35,14 @@ struct Note {
 }
 
 #[derive(Deserialize)]
-struct Moved {
+struct MergeRequestHook {
     iid: u64,
     #[serde(default)]
     action: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Numbered {
+struct HookIid {
     iid: u64,
 }
 
@@ -50,14 +50,14 @@ struct Numbered {
 ///
 /// # Errors
 /// Where a payload is not there, is too large, or lacks what such an event always has.
-pub(super) fn read(pipeline: &Pipeline) -> Result<Event, Failure> {
-    let asked = || Event::Dispatched {
+pub(super) fn read(pipeline: &Pipeline) -> Result<ForgeEvent, CommandFailure> {
+    let asked = || ForgeEvent::Dispatched {
         actor: pipeline.actor.clone(),
         tasks: words(&pipeline.tasks),
     };
     Ok(match pipeline.source.as_str() {
-        "schedule" | "web" | "api" | "trigger" if pipeline.poll => Event::Poll,
-        "schedule" if pipeline.tasks.is_empty() => Event::Due,
+        "schedule" | "web" | "api" | "trigger" if pipeline.poll => ForgeEvent::Poll,
+        "schedule" if pipeline.tasks.is_empty() => ForgeEvent::Due,
         "schedule" | "web" | "api" => asked(),
         "trigger" => match &pipeline.payload {
             None => asked(),
@@ -65,14 +65,14 @@ pub(super) fn read(pipeline: &Pipeline) -> Result<Event, Failure> {
             Some(file) => hook(&payload(file)?)?.unwrap_or_else(asked),
         },
         "merge_request_event" => proposed(pipeline),
-        other => Event::Ignored(format!(
+        other => ForgeEvent::Ignored(format!(
             "omk does nothing in a pipeline of the source `{}`",
             shown(other)
         )),
     })
 }
 
-fn proposed(pipeline: &Pipeline) -> Event {
+fn proposed(pipeline: &Pipeline) -> ForgeEvent {
     let Some(MergeRequest {
         number,
         head,
@@ -81,12 +81,12 @@ fn proposed(pipeline: &Pipeline) -> Event {
         target,
     }) = &pipeline.merge_request
     else {
-        return Event::Ignored(
+        return ForgeEvent::Ignored(
             "this pipeline names no merge request: its variables CI_MERGE_REQUEST_… are empty"
                 .to_owned(),
         );
     };
-    Event::Proposed(Proposal {
+    ForgeEvent::Proposed(Proposal {
         number: *number,
         head: head.clone(),
         head_repository: *source_project,
@@ -96,7 +96,7 @@ fn proposed(pipeline: &Pipeline) -> Event {
 }
 
 /// What a webhook tells; `None` where none called the trigger, but a person or a program.
-fn hook(payload: &[u8]) -> Result<Option<Event>, Failure> {
+fn hook(payload: &[u8]) -> Result<Option<ForgeEvent>, CommandFailure> {
     let hook: Hook = part("trigger", &lenient("trigger", FILE, payload)?)?;
     hook.object_kind
         .as_deref()
@@ -104,44 +104,48 @@ fn hook(payload: &[u8]) -> Result<Option<Event>, Failure> {
         .transpose()
 }
 
-fn of_kind(kind: &str, attributes: &Value, merge_request: &Value) -> Result<Event, Failure> {
+fn of_kind(
+    kind: &str,
+    attributes: &Value,
+    merge_request: &Value,
+) -> Result<ForgeEvent, CommandFailure> {
     match kind {
         "note" => {
             if merge_request.is_null() {
-                return Ok(Event::Ignored(
+                return Ok(ForgeEvent::Ignored(
                     "the note is not on a merge request, and omk works on those".to_owned(),
                 ));
             }
-            let request: Numbered = part("note", merge_request)?;
+            let request: HookIid = part("note", merge_request)?;
             let note: Note = part("note", attributes)?;
             if note.system == Some(true) {
-                return Ok(Event::Ignored("the note is GitLab's own".to_owned()));
+                return Ok(ForgeEvent::Ignored("the note is GitLab's own".to_owned()));
             }
             if let Some(action) = note.action.filter(|action| action != "create") {
                 let action = shown(&action);
-                return Ok(Event::Ignored(format!(
+                return Ok(ForgeEvent::Ignored(format!(
                     "only a new note is a command, and this is its `{action}`"
                 )));
             }
-            Ok(Event::Commented {
+            Ok(ForgeEvent::Commented {
                 comment: note.id,
                 issue: request.iid,
-                place: Place::PullRequest,
+                place: CommentPlace::PullRequest,
             })
         }
         "merge_request" => {
-            let moved: Moved = part("merge_request", attributes)?;
+            let moved: MergeRequestHook = part("merge_request", attributes)?;
             match moved.action.as_deref() {
-                Some("close" | "merge") => Ok(Event::Closed { pull: moved.iid }),
+                Some("close" | "merge") => Ok(ForgeEvent::Closed { pull: moved.iid }),
                 other => {
                     let other = shown(other.unwrap_or("nothing"));
-                    Ok(Event::Ignored(format!(
+                    Ok(ForgeEvent::Ignored(format!(
                         "omk does nothing at a merge request's `{other}`"
                     )))
                 }
             }
         }
-        other => Ok(Event::Ignored(format!(
+        other => Ok(ForgeEvent::Ignored(format!(
             "omk does nothing about the event `{}`",
             shown(other)
         ))),
@@ -149,7 +153,7 @@ fn of_kind(kind: &str, attributes: &Value, merge_request: &Value) -> Result<Even
 }
 
 /// A part of a payload as what it should be; an array is not read as an object's fields.
-fn part<T: serde::de::DeserializeOwned>(name: &str, value: &Value) -> Result<T, Failure> {
+fn part<T: serde::de::DeserializeOwned>(name: &str, value: &Value) -> Result<T, CommandFailure> {
     let object = if value.is_object() {
         value
     } else {

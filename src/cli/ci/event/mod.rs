@@ -11,8 +11,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::super::{Failure, Kind};
-use super::runner::{Host, Runner};
+use super::super::{CommandFailure, FailureKind};
+use super::runner::{ForgeJob, Runner};
 use crate::id::CommitId;
 use crate::plain_file;
 
@@ -21,7 +21,7 @@ const LARGEST: u64 = 32 << 20;
 
 /// What happened, as far as omk cares.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Event {
+pub(super) enum ForgeEvent {
     /// A comment was made.
     Commented {
         /// The comment's number.
@@ -29,7 +29,7 @@ pub(super) enum Event {
         /// The number of the issue or pull request.
         issue: u64,
         /// Which of the two it is.
-        place: Place,
+        place: CommentPlace,
     },
     /// It is time for a maintenance run.
     Due,
@@ -62,7 +62,7 @@ pub(super) enum Event {
 
 /// Where a comment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum CommentPlace {
     /// On a pull request.
     PullRequest,
     /// On a plain issue.
@@ -89,18 +89,18 @@ pub(super) struct Proposal {
 /// # Errors
 /// Where the forge's payload is not there, is larger than any, or lacks what such an event always
 /// has.
-pub(super) fn read(runner: &Runner) -> Result<Event, Failure> {
+pub(super) fn read(runner: &Runner) -> Result<ForgeEvent, CommandFailure> {
     match &runner.host {
-        Host::GitHub(workflow) => github::read(&workflow.event, &workflow.event_path),
-        Host::GitLab(pipeline) => gitlab::read(pipeline),
+        ForgeJob::GitHub(workflow) => github::read(&workflow.event, &workflow.event_path),
+        ForgeJob::GitLab(pipeline) => gitlab::read(pipeline),
     }
 }
 
 /// The bytes of a payload.
-fn payload(file: &Path) -> Result<Vec<u8>, Failure> {
+fn payload(file: &Path) -> Result<Vec<u8>, CommandFailure> {
     let failed = |why: String| {
-        Failure::new(
-            Kind::Infra,
+        CommandFailure::new(
+            FailureKind::Infra,
             format!("failed to read the event's payload: {why}"),
         )
     };
@@ -112,14 +112,14 @@ fn lenient<'p, T: Deserialize<'p>>(
     name: &str,
     variable: &str,
     payload: &'p [u8],
-) -> Result<T, Failure> {
+) -> Result<T, CommandFailure> {
     serde_json::from_slice(payload).map_err(|error| {
         // The parser's words quote field names, and at most a scalar.
         let said = crate::text::clip(&error.to_string(), 200)
             .escape_debug()
             .to_string();
-        Failure::new(
-            Kind::Infra,
+        CommandFailure::new(
+            FailureKind::Infra,
             format!("failed to read the payload of the event {name}: {said}"),
         )
         .hint(format!(

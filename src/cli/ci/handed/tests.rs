@@ -34,7 +34,7 @@ fn runner(dir: &Path, command: &str) -> Runner {
 fn taken_over(
     command: &str,
     prepare: impl FnOnce(&Path),
-) -> (Result<Option<Request>, Failure>, Vec<String>) {
+) -> (Result<Option<Request>, CommandFailure>, Vec<String>) {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("omk-out");
     prepare(&out);
@@ -51,7 +51,7 @@ fn taken_over(
     (request, names)
 }
 
-fn given(text: &str) -> Result<Option<Request>, Failure> {
+fn given(text: &str) -> Result<Option<Request>, CommandFailure> {
     taken_over("run", |out| {
         std::fs::create_dir(out).unwrap();
         std::fs::write(out.join(REQUEST), text).unwrap();

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Level, inert};
+use super::{JobAnnotationLevel, inert};
 use crate::id::Moment;
 use crate::report::terminal::Colour;
 use crate::text;
@@ -43,11 +43,11 @@ fn is_plain(value: &str) -> bool {
 }
 
 /// A line of the log, or more.
-pub(super) fn said(level: Level, message: &str, colour: Colour) -> String {
+pub(super) fn said(level: JobAnnotationLevel, message: &str, colour: Colour) -> String {
     let code = match level {
-        Level::Notice => "36",
-        Level::Warning => "33",
-        Level::Error => "31",
+        JobAnnotationLevel::Notice => "36",
+        JobAnnotationLevel::Warning => "33",
+        JobAnnotationLevel::Error => "31",
     };
     let message = inert(message);
     match colour {

@@ -1,6 +1,6 @@
 //! Tests of `cli::ci::outputs`.
 
-use super::super::super::args::When;
+use super::super::super::args::TerminalChoice;
 use super::*;
 
 /// Reads outputs as the runner does: a line `name<<FENCE`, then lines up to FENCE.
@@ -46,7 +46,7 @@ fn outputs_and_summary_are_appended_to_the_files_of_the_runner() {
     let outputs = Outputs::github(
         Some(output.clone()),
         Some(summary.clone()),
-        Terminal::new(When::Never),
+        Terminal::new(TerminalChoice::Never),
     );
     outputs.set("go", "true").unwrap();
     outputs.set("scope", "pr-12").unwrap();
@@ -75,14 +75,14 @@ fn outputs_and_summary_are_appended_to_the_files_of_the_runner() {
     let nowhere = Outputs::github(
         Some(dir.path().join("no/such")),
         None,
-        Terminal::new(When::Never),
+        Terminal::new(TerminalChoice::Never),
     );
     assert!(nowhere.set("go", "true").is_err());
 }
 
 #[test]
 fn an_annotation_is_one_line_whatever_it_says() {
-    let spot = Spot {
+    let spot = AnnotationPlace {
         file: "a,line=1::b%\n.yaml".to_owned(),
         line: Some(3),
         column: Some(7),

@@ -5,22 +5,22 @@
 //! to run anything of what was fetched.
 
 use super::super::event::Proposal;
-use super::super::plans::{ForPull, Plans, Source};
+use super::super::plans::{CommitSource, ForPull, Plans};
 use super::super::runner::Pipeline;
-use super::super::{Failure, Kind, Step};
+use super::super::{CommandFailure, FailureKind, JobStep};
 use crate::deliver::full;
-use crate::git::{GitError, Remote, Repo, Wanted};
+use crate::git::{FetchTarget, GitError, Remote, Repo};
 use crate::plan::Permission;
 
 /// The plans, and who may approve one: where the default branch says so.
 pub(super) fn plans(
-    step: &Step,
+    step: &JobStep,
     pipeline: &Pipeline,
     proposal: &Proposal,
-) -> Result<(ForPull, Option<Permission>), Failure> {
+) -> Result<(ForPull, Option<Permission>), CommandFailure> {
     let (user, token) = step.runner.job_token().ok_or_else(|| {
-        Failure::new(
-            Kind::Blocked,
+        CommandFailure::new(
+            FailureKind::Blocked,
             "neither OMK_TOKEN nor CI_JOB_TOKEN is set, so nothing can be fetched",
         )
         .hint("a runner of GitLab's sets CI_JOB_TOKEN in every job")
@@ -32,24 +32,24 @@ pub(super) fn plans(
     };
     let dir = step.scratch()?;
     let repo = Repo::empty(dir.path()).map_err(crate::cli::git)?;
-    let tip = |remote: &Remote, wanted: Wanted| -> Result<_, GitError> {
+    let tip = |remote: &Remote, wanted: FetchTarget| -> Result<_, GitError> {
         let found = repo.fetch(remote, &[wanted])?;
         found.into_iter().next().ok_or(GitError::UnknownRevision {
             rev: "the fetched commit".into(),
             next: None,
         })
     };
-    let base = tip(&target, Wanted::Ref(full(&proposal.base))).map_err(crate::cli::git)?;
-    let head = tip(&source, Wanted::Commit(proposal.head.clone())).map_err(crate::cli::git)?;
+    let base = tip(&target, FetchTarget::Ref(full(&proposal.base))).map_err(crate::cli::git)?;
+    let head = tip(&source, FetchTarget::Commit(proposal.head.clone())).map_err(crate::cli::git)?;
     let plans = Plans::new(
-        Source::Git(&repo),
+        CommitSource::Git(&repo),
         &step.runner.inputs.plan,
         &step.runner.repository,
     );
     let (branch, default) = (&proposal.base, pipeline.default_branch.as_ref());
     let found = step.wait(plans.of_pull(branch, &base, &head))?;
     let rules = match default {
-        Some(default) if default != branch => tip(&target, Wanted::Ref(full(default))).ok(),
+        Some(default) if default != branch => tip(&target, FetchTarget::Ref(full(default))).ok(),
         Some(_) | None => Some(base),
     };
     // Who may approve is told where it is known, and decides nothing here.

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::super::inputs::{Inputs, Speaker};
+use super::super::inputs::{ForgeLogin, Inputs};
 use super::variables::{Variables, repository};
-use super::{Access, Asked, EventName, Host, Machine, Runner};
-use crate::cli::{Failure, Kind};
+use super::{EventName, ForgeAccess, ForgeJob, Machine, Runner, RunnerSource};
+use crate::cli::{CommandFailure, FailureKind};
 use crate::exec::environment::Caller;
 use crate::exec::secret::Secret;
-use crate::forge::{Forge, GitHub, Installation, Site};
+use crate::forge::{Forge, GitHub, GitHubSite, Installation};
 use crate::request;
 use crate::text::ForgeKind;
 
@@ -28,14 +28,14 @@ pub(in crate::cli) struct Workflow {
     pub(in crate::cli) summary: Option<PathBuf>,
 }
 
-pub(super) fn parse(asked: Asked<'_>) -> Result<Runner, Failure> {
+pub(super) fn parse(asked: RunnerSource<'_>) -> Result<Runner, CommandFailure> {
     let variables = Variables {
         caller: asked.caller,
         forge: ForgeKind::GitHub,
     };
     if asked.poll {
-        return Err(Failure::new(
-            Kind::Usage,
+        return Err(CommandFailure::new(
+            FailureKind::Usage,
             "`--poll` is for GitLab, and GITLAB_CI is not set",
         )
         .hint("at GitHub a comment starts the workflow by itself: `on: issue_comment`"));
@@ -67,14 +67,14 @@ pub(super) fn parse(asked: Asked<'_>) -> Result<Runner, Failure> {
         .ok_or_else(|| variables.missing("GITHUB_EVENT_PATH"))?;
     Ok(Runner {
         forge: ForgeKind::GitHub,
-        host: Host::GitHub(Workflow {
+        host: ForgeJob::GitHub(Workflow {
             event: EventName::named(variables.required("GITHUB_EVENT_NAME")?),
             event_path,
             output: variables.path("GITHUB_OUTPUT"),
             summary: variables.path("GITHUB_STEP_SUMMARY"),
         }),
         api: variables.url("GITHUB_API_URL", Some("https://api.github.com"))?,
-        workflow: request::WorkflowRun {
+        workflow: request::StartedBy {
             id,
             attempt,
             url: format!("{url}/actions/runs/{id}"),
@@ -105,23 +105,23 @@ fn machine(caller: &Caller) -> Machine {
 }
 
 /// With the token that was given, or one of the App that is good for an hour.
-pub(super) async fn access(runner: &Runner) -> Result<Access, Failure> {
-    let site = |token: Secret| Site {
+pub(super) async fn access(runner: &Runner) -> Result<ForgeAccess, CommandFailure> {
+    let site = |token: Secret| GitHubSite {
         api: runner.api.clone(),
         repository: runner.repository.clone(),
         token,
         spacing: runner.inputs.spacing,
     };
     match &runner.inputs.speaker {
-        Some(Speaker::Token(token)) => {
+        Some(ForgeLogin::Token(token)) => {
             let forge = Forge::GitHub(GitHub::new(site(token.clone()))?);
-            Ok(Access {
+            Ok(ForgeAccess {
                 forge,
                 token: token.clone(),
                 user: USER,
             })
         }
-        Some(Speaker::App { id, private_key }) => {
+        Some(ForgeLogin::App { id, private_key }) => {
             let minted =
                 GitHub::installation(&runner.api, &runner.repository, *id, private_key).await;
             let Installation { token, slug } = minted.map_err(|error| {
@@ -130,14 +130,14 @@ pub(super) async fn access(runner: &Runner) -> Result<Access, Failure> {
                 )
             })?;
             let forge = Forge::GitHub(GitHub::new(site(token.clone()))?.as_app(&slug));
-            Ok(Access {
+            Ok(ForgeAccess {
                 forge,
                 token,
                 user: USER,
             })
         }
-        None => Err(Failure::new(
-            Kind::Blocked,
+        None => Err(CommandFailure::new(
+            FailureKind::Blocked,
             "there is no token to speak to the forge with",
         )
         .hint("give the action `token: ${{ github.token }}`, or `app-id` and `app-private-key`")),

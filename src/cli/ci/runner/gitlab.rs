@@ -7,12 +7,12 @@
 use std::path::PathBuf;
 
 use super::super::handed::{BUNDLE, OUT};
-use super::super::inputs::{Inputs, Speaker, Stage, truth};
+use super::super::inputs::{ForgeLogin, Inputs, JobStage, truth};
 use super::variables::{Variables, repository};
-use super::{Access, Asked, Host, Machine, Runner, wrong};
-use crate::cli::{Failure, Kind};
+use super::{ForgeAccess, ForgeJob, Machine, Runner, RunnerSource, wrong};
+use crate::cli::{CommandFailure, FailureKind};
 use crate::exec::secret::Secret;
-use crate::forge::{Forge, GitLab, GitLabSite, Token};
+use crate::forge::{Forge, GitLab, GitLabSite, GitLabToken};
 use crate::id::CommitId;
 use crate::request;
 use crate::text::ForgeKind;
@@ -71,7 +71,7 @@ pub(in crate::cli) struct MergeRequest {
     pub(in crate::cli) target: String,
 }
 
-pub(super) fn parse(asked: Asked<'_>) -> Result<Runner, Failure> {
+pub(super) fn parse(asked: RunnerSource<'_>) -> Result<Runner, CommandFailure> {
     let variables = Variables {
         caller: asked.caller,
         forge: ForgeKind::GitLab,
@@ -109,7 +109,7 @@ pub(super) fn parse(asked: Asked<'_>) -> Result<Runner, Failure> {
     }
     Ok(Runner {
         forge: ForgeKind::GitLab,
-        host: Host::GitLab(Box::new(Pipeline {
+        host: ForgeJob::GitLab(Box::new(Pipeline {
             source: variables.required("CI_PIPELINE_SOURCE")?.to_owned(),
             payload: variables.path("TRIGGER_PAYLOAD"),
             project,
@@ -130,7 +130,7 @@ pub(super) fn parse(asked: Asked<'_>) -> Result<Runner, Failure> {
             judge_job,
         })),
         api: variables.url("CI_API_V4_URL", Some(&format!("{server}/api/v4")))?,
-        workflow: request::WorkflowRun {
+        workflow: request::StartedBy {
             id,
             attempt: 1,
             url: format!("{url}/-/pipelines/{id}"),
@@ -146,14 +146,17 @@ pub(super) fn parse(asked: Asked<'_>) -> Result<Runner, Failure> {
 }
 
 /// A directory for what is thrown away. The runner tells of none of its own.
-fn temp(variables: &Variables<'_>) -> Result<PathBuf, Failure> {
+fn temp(variables: &Variables<'_>) -> Result<PathBuf, CommandFailure> {
     match variables.path("TMPDIR") {
         Some(_) => variables.directory("TMPDIR"),
         None => Ok(PathBuf::from("/tmp")),
     }
 }
 
-fn merge_request(variables: &Variables<'_>, project: u64) -> Result<Option<MergeRequest>, Failure> {
+fn merge_request(
+    variables: &Variables<'_>,
+    project: u64,
+) -> Result<Option<MergeRequest>, CommandFailure> {
     if variables.text("CI_MERGE_REQUEST_IID").is_none() {
         return Ok(None);
     }
@@ -183,26 +186,30 @@ fn merge_request(variables: &Variables<'_>, project: u64) -> Result<Option<Merge
 
 /// Who speaks in which job: the API hears `OMK_TOKEN`, and so does git where it pushes; where it
 /// only fetches it is shown the job's own token.
-pub(super) fn access(runner: &Runner, pipeline: &Pipeline) -> Result<Access, Failure> {
+pub(super) fn access(runner: &Runner, pipeline: &Pipeline) -> Result<ForgeAccess, CommandFailure> {
     let given = match &runner.inputs.speaker {
-        Some(Speaker::Token(token)) => Some(token.clone()),
-        Some(Speaker::App { .. }) | None => None,
+        Some(ForgeLogin::Token(token)) => Some(token.clone()),
+        Some(ForgeLogin::App { .. }) | None => None,
     };
     let job = runner.secrets.get("CI_JOB_TOKEN").cloned();
     let stage = runner.inputs.stage;
     let speaks = match (stage, &given, &job) {
-        (_, Some(token), _) => Token::Access(token.clone()),
-        (Stage::Run, None, Some(job)) => Token::Job(job.clone()),
-        (Stage::Whole | Stage::Gate | Stage::Run | Stage::Judge | Stage::Publish, None, _) => {
+        (_, Some(token), _) => GitLabToken::Access(token.clone()),
+        (JobStage::Run, None, Some(job)) => GitLabToken::Job(job.clone()),
+        (
+            JobStage::Whole | JobStage::Gate | JobStage::Run | JobStage::Judge | JobStage::Publish,
+            None,
+            _,
+        ) => {
             return Err(no_token(stage));
         }
     };
     let (user, token) = match (stage, given, job) {
-        (Stage::Run | Stage::Judge, _, Some(job)) => (JOB, job),
+        (JobStage::Run | JobStage::Judge, _, Some(job)) => (JOB, job),
         (_, Some(token), _) => (ACCESS, token),
         (_, None, _) => return Err(no_token(stage)),
     };
-    Ok(Access {
+    Ok(ForgeAccess {
         forge: client(runner, pipeline, speaks)?,
         token,
         user,
@@ -217,7 +224,11 @@ pub(super) fn job_token(runner: &Runner) -> Option<(&'static str, Secret)> {
         .map(|token| (JOB, token.clone()))
 }
 
-fn client(runner: &Runner, pipeline: &Pipeline, token: Token) -> Result<Forge, Failure> {
+fn client(
+    runner: &Runner,
+    pipeline: &Pipeline,
+    token: GitLabToken,
+) -> Result<Forge, CommandFailure> {
     Ok(Forge::GitLab(GitLab::new(GitLabSite {
         api: runner.api.clone(),
         project: pipeline.project,
@@ -228,33 +239,33 @@ fn client(runner: &Runner, pipeline: &Pipeline, token: Token) -> Result<Forge, F
 }
 
 /// What is missing, and how a maintainer gives it.
-fn no_token(stage: Stage) -> Failure {
+fn no_token(stage: JobStage) -> CommandFailure {
     let (job, scopes) = match stage {
-        Stage::Whole => ("this job", "`api` and `write_repository`"),
-        Stage::Gate => ("the job `omk-gate`", "`api`"),
-        Stage::Run => ("the job `omk-run`", "`read_api`"),
-        Stage::Judge => ("the job `omk-judge`", "`read_api`"),
-        Stage::Publish => ("the job `omk-publish`", "`api` and `write_repository`"),
+        JobStage::Whole => ("this job", "`api` and `write_repository`"),
+        JobStage::Gate => ("the job `omk-gate`", "`api`"),
+        JobStage::Run => ("the job `omk-run`", "`read_api`"),
+        JobStage::Judge => ("the job `omk-judge`", "`read_api`"),
+        JobStage::Publish => ("the job `omk-publish`", "`api` and `write_repository`"),
     };
     let scope = match stage {
-        Stage::Whole => "of this job (`omk/one-job` in the example)".to_owned(),
-        Stage::Gate | Stage::Run | Stage::Judge | Stage::Publish => {
+        JobStage::Whole => "of this job (`omk/one-job` in the example)".to_owned(),
+        JobStage::Gate | JobStage::Run | JobStage::Judge | JobStage::Publish => {
             format!("`omk/{}`", stage.as_str())
         }
     };
     // Developer everywhere: who is less gets no artifact that is for developers.
-    let failure = Failure::new(
-        Kind::Blocked,
+    let failure = CommandFailure::new(
+        FailureKind::Blocked,
         format!("the variable OMK_TOKEN is not set, so {job} has nobody to speak to GitLab as"),
     )
     .hint(format!("make an access token of an account with the role Developer here, with the scopes {scopes}"))
     .hint(format!("set it as the CI/CD variable OMK_TOKEN, masked and protected, with the environment scope {scope}"))
     .hint("a protected variable reaches only pipelines of protected branches, as the default branch is one");
     match stage {
-        Stage::Gate | Stage::Publish => failure.hint(
+        JobStage::Gate | JobStage::Publish => failure.hint(
             "gate and publish need tokens of one account: GitLab lets nobody else close a status that an account opened, and \
              each project access token is an account of its own; examples/gitlab/README.md says how",
         ),
-        Stage::Whole | Stage::Run | Stage::Judge => failure,
+        JobStage::Whole | JobStage::Run | JobStage::Judge => failure,
     }
 }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-use super::super::inputs::{Speaker, Stage, Upload};
+use super::super::inputs::{ForgeLogin, JobStage, UploadInput};
 use super::*;
 
 const USUAL: [(&str, &str); 6] = [
@@ -22,19 +22,19 @@ fn caller(more: &[(&str, &str)]) -> Caller {
     USUAL.iter().chain(more).map(pair).collect()
 }
 
-fn parse_with(more: &[(&str, &str)], secrets: &[(&str, &str)]) -> Result<Runner, Failure> {
+fn parse_with(more: &[(&str, &str)], secrets: &[(&str, &str)]) -> Result<Runner, CommandFailure> {
     let secret = |&(name, value): &(&str, &str)| (name.to_owned(), Secret::new(value.to_owned()));
     Runner::parse(&caller(more), secrets.iter().map(secret).collect(), false)
 }
 
-fn parse(more: &[(&str, &str)]) -> Result<Runner, Failure> {
+fn parse(more: &[(&str, &str)]) -> Result<Runner, CommandFailure> {
     parse_with(more, &[])
 }
 
 #[test]
 fn usual_values_hold_where_nothing_is_given() {
     let runner = parse(&[]).unwrap();
-    let Host::GitHub(workflow) = &runner.host else {
+    let ForgeJob::GitHub(workflow) = &runner.host else {
         panic!("{:?}", runner.host)
     };
     assert_eq!(workflow.event, EventName::IssueComment);
@@ -47,10 +47,10 @@ fn usual_values_hold_where_nothing_is_given() {
         "https://github.com/acme/widget/actions/runs/77"
     );
     assert_eq!((runner.workflow.id, runner.workflow.attempt), (77, 1));
-    assert_eq!(runner.inputs.stage, Stage::Whole);
+    assert_eq!(runner.inputs.stage, JobStage::Whole);
     assert_eq!(runner.inputs.plan.to_string(), "omk.yaml");
     assert_eq!(runner.inputs.bundle, Path::new("/t/omk-bundle"));
-    assert_eq!(runner.inputs.upload, Upload::State);
+    assert_eq!(runner.inputs.upload, UploadInput::State);
     assert_eq!(runner.inputs.spacing, Duration::from_secs(1));
     assert_eq!(runner.machine, Machine::OwnOrUnknown);
     assert!(!runner.inputs.dry_run && !runner.inputs.unsafe_one_job);
@@ -76,7 +76,7 @@ fn inputs_are_typed() {
     .unwrap();
     assert_eq!(runner.api, "https://ghe.acme.example/api/v3");
     assert_eq!(runner.workflow.attempt, 3);
-    assert_eq!(runner.inputs.stage, Stage::Run);
+    assert_eq!(runner.inputs.stage, JobStage::Run);
     assert_eq!(runner.inputs.run.how.workers, Some(2));
     assert_eq!(
         runner.inputs.run.how.cassette.as_deref(),
@@ -123,11 +123,11 @@ fn an_app_is_preferred_to_a_token_and_needs_both_its_parts() {
     let both = parse_with(&[("OMK_APP_ID", "12")], &secrets).unwrap();
     assert!(matches!(
         both.inputs.speaker,
-        Some(Speaker::App { id: 12, .. })
+        Some(ForgeLogin::App { id: 12, .. })
     ));
     assert!(matches!(
         parse_with(&[], &secrets[..1]).unwrap().inputs.speaker,
-        Some(Speaker::Token(_))
+        Some(ForgeLogin::Token(_))
     ));
     assert!(parse_with(&[("OMK_APP_ID", "12")], &secrets[..1]).is_err());
     assert!(parse_with(&[], &secrets[1..]).is_err());
@@ -205,7 +205,7 @@ fn what_is_missing_or_malformed_is_named() {
             "{name}={value}: {}",
             failure.error
         );
-        assert_eq!(failure.kind, Kind::Usage);
+        assert_eq!(failure.kind, FailureKind::Usage);
     }
 }
 
@@ -271,7 +271,10 @@ const PIPELINE: [(&str, &str); 12] = [
     ("GITLAB_USER_LOGIN", "root"),
 ];
 
-fn pipeline_with(more: &[(&str, &str)], secrets: &[(&str, &str)]) -> Result<Runner, Failure> {
+fn pipeline_with(
+    more: &[(&str, &str)],
+    secrets: &[(&str, &str)],
+) -> Result<Runner, CommandFailure> {
     let pair = |&(name, value): &(&str, &str)| (OsString::from(name), OsString::from(value));
     let secret = |&(name, value): &(&str, &str)| (name.to_owned(), Secret::new(value.to_owned()));
     let caller: Caller = PIPELINE.iter().chain(more).map(pair).collect();
@@ -475,7 +478,7 @@ async fn each_job_of_a_pipeline_speaks_with_the_token_that_is_meant_for_it() {
             matches!(stage, "gate" | "publish"),
             "{told}"
         );
-        assert_eq!(failure.kind, Kind::Blocked);
+        assert_eq!(failure.kind, FailureKind::Blocked);
     }
     assert!(who("run", &[]).await.is_err());
 }

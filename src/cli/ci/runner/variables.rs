@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::cli::{Failure, Kind};
+use crate::cli::{CommandFailure, FailureKind};
 use crate::exec::environment::Caller;
 use crate::text::ForgeKind;
 
@@ -14,16 +14,20 @@ pub(super) struct Variables<'a> {
 }
 
 impl<'a> Variables<'a> {
-    pub(super) fn required(&self, name: &str) -> Result<&'a str, Failure> {
+    pub(super) fn required(&self, name: &str) -> Result<&'a str, CommandFailure> {
         self.caller.text(name).ok_or_else(|| self.missing(name))
     }
 
-    pub(super) fn missing(&self, name: &str) -> Failure {
+    pub(super) fn missing(&self, name: &str) -> CommandFailure {
         let whose = match self.forge {
             ForgeKind::GitHub => "the action runs in a workflow's job",
             ForgeKind::GitLab => "the component runs in a pipeline's job",
         };
-        Failure::new(Kind::Usage, format!("the variable {name} is not set")).hint(format!(
+        CommandFailure::new(
+            FailureKind::Usage,
+            format!("the variable {name} is not set"),
+        )
+        .hint(format!(
             "`omk ci` is what {whose}; on your machine, use `omk run`"
         ))
     }
@@ -36,7 +40,7 @@ impl<'a> Variables<'a> {
         path(self.caller, name)
     }
 
-    pub(super) fn directory(&self, name: &str) -> Result<PathBuf, Failure> {
+    pub(super) fn directory(&self, name: &str) -> Result<PathBuf, CommandFailure> {
         let path = self.path(name).ok_or_else(|| self.missing(name))?;
         if path.is_absolute() {
             Ok(path)
@@ -46,7 +50,7 @@ impl<'a> Variables<'a> {
     }
 
     /// An address without a slash at its end.
-    pub(super) fn url(&self, name: &str, usual: Option<&str>) -> Result<String, Failure> {
+    pub(super) fn url(&self, name: &str, usual: Option<&str>) -> Result<String, CommandFailure> {
         let text = self
             .caller
             .text(name)
@@ -69,18 +73,18 @@ impl<'a> Variables<'a> {
         })
     }
 
-    pub(super) fn number(&self, name: &str) -> Result<u64, Failure> {
+    pub(super) fn number(&self, name: &str) -> Result<u64, CommandFailure> {
         positive(name, self.required(name)?)
     }
 
-    pub(super) fn number_or(&self, name: &str, usual: u64) -> Result<u64, Failure> {
+    pub(super) fn number_or(&self, name: &str, usual: u64) -> Result<u64, CommandFailure> {
         self.caller
             .text(name)
             .map_or(Ok(usual), |text| positive(name, text))
     }
 }
 
-fn positive(name: &str, text: &str) -> Result<u64, Failure> {
+fn positive(name: &str, text: &str) -> Result<u64, CommandFailure> {
     text.parse()
         .ok()
         .filter(|&number| number > 0)
@@ -89,7 +93,11 @@ fn positive(name: &str, text: &str) -> Result<u64, Failure> {
 
 /// A repository's name: `owner/name`; at GitLab with all its groups, of which there are at most
 /// twenty.
-pub(super) fn repository(variable: &str, name: &str, forge: ForgeKind) -> Result<String, Failure> {
+pub(super) fn repository(
+    variable: &str,
+    name: &str,
+    forge: ForgeKind,
+) -> Result<String, CommandFailure> {
     let part = |part: &str| {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         !part.is_empty()
@@ -113,9 +121,9 @@ pub(in crate::cli::ci) fn path(caller: &Caller, name: &str) -> Option<PathBuf> {
     caller.text(name).map(PathBuf::from)
 }
 
-pub(in crate::cli::ci) fn wrong(name: &str, expected: &str) -> Failure {
-    Failure::new(
-        Kind::Usage,
+pub(in crate::cli::ci) fn wrong(name: &str, expected: &str) -> CommandFailure {
+    CommandFailure::new(
+        FailureKind::Usage,
         format!("the variable {name} is not right: it must be {expected}"),
     )
 }

@@ -98,7 +98,7 @@ fn an_approval_is_answered_by_what_it_approves() {
 #[test]
 fn status_says_where_to_look() {
     let head = commit('a');
-    let none = Standing {
+    let none = ScopeStanding {
         head: &head,
         check: None,
         workflow_url: None,
@@ -112,7 +112,7 @@ fn status_says_where_to_look() {
     Start one with `/omk run`.
     ");
     let comment_url = Some("https://github.com/acme/widget/pull/12#issuecomment-3");
-    insta::assert_snapshot!(shown(&status(GITHUB, &Standing { comment_url, ..none.clone() })), @"
+    insta::assert_snapshot!(shown(&status(GITHUB, &ScopeStanding { comment_url, ..none.clone() })), @"
     ⚪ **No run on the head `aaaaaaaaaaaa`**
 
     It has no check `omk`. [The report](<https://github.com/acme/widget/pull/12#issuecomment-3>) tells of an earlier one.
@@ -123,7 +123,7 @@ fn status_says_where_to_look() {
         "3 of 5 tasks completed",
         "https://github.com/acme/widget/runs/5",
     ));
-    let busy = Standing {
+    let busy = ScopeStanding {
         check,
         comment_url,
         workflow_url: Some(JOBS),
@@ -136,7 +136,7 @@ fn status_says_where_to_look() {
 
     `/omk cancel` ends it.
     ");
-    insta::assert_snapshot!(shown(&status(GITHUB, &Standing { workflow_url: None, ..busy })), @"
+    insta::assert_snapshot!(shown(&status(GITHUB, &ScopeStanding { workflow_url: None, ..busy })), @"
     ⚪ **On `aaaaaaaaaaaa`: 3 of 5 tasks completed**
 
     [Check](<https://github.com/acme/widget/runs/5>), [report](<https://github.com/acme/widget/pull/12#issuecomment-3>).

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 
-fn of(name: &str, payload: serde_json::Value) -> Result<Event, Failure> {
+fn of(name: &str, payload: serde_json::Value) -> Result<ForgeEvent, CommandFailure> {
     parse(&EventName::named(name), payload.to_string().as_bytes())
 }
 
@@ -30,23 +30,24 @@ fn only_a_created_comment_is_one() {
     let created = of("issue_comment", comment("created", json!({"url": "u"}))).unwrap();
     assert_eq!(
         created,
-        Event::Commented {
+        ForgeEvent::Commented {
             comment: 5,
             issue: 12,
-            place: Place::PullRequest
+            place: CommentPlace::PullRequest
         }
     );
     let plain = of("issue_comment", comment("created", json!(null))).unwrap();
     assert_eq!(
         plain,
-        Event::Commented {
+        ForgeEvent::Commented {
             comment: 5,
             issue: 12,
-            place: Place::Issue
+            place: CommentPlace::Issue
         }
     );
     for action in ["edited", "deleted", "created\n::set-output name=go::true"] {
-        let Event::Ignored(why) = of("issue_comment", comment(action, json!({}))).unwrap() else {
+        let ForgeEvent::Ignored(why) = of("issue_comment", comment(action, json!({}))).unwrap()
+        else {
             panic!("{action}")
         };
         assert!(!why.contains('\n'), "{why}");
@@ -59,7 +60,7 @@ fn a_dispatch_names_tasks_in_any_of_the_usual_ways() {
         "workflow_dispatch",
         json!({"inputs": inputs, "sender": {"login": "octocat"}, "ref": "refs/heads/main"}),
     ) {
-        Ok(Event::Dispatched { tasks, actor }) => Ok((actor, tasks)),
+        Ok(ForgeEvent::Dispatched { tasks, actor }) => Ok((actor, tasks)),
         Ok(other) => panic!("{other:?}"),
         Err(failure) => Err(failure.error),
     };
@@ -86,7 +87,7 @@ fn a_dispatch_names_tasks_in_any_of_the_usual_ways() {
 #[test]
 fn a_pull_request_is_checked_cleaned_up_after_or_left_alone() {
     let proposal = |repository| {
-        Event::Proposed(Proposal {
+        ForgeEvent::Proposed(Proposal {
             number: 12,
             head: "1".repeat(40).parse().unwrap(),
             head_repository: repository,
@@ -106,11 +107,11 @@ fn a_pull_request_is_checked_cleaned_up_after_or_left_alone() {
     );
     assert_eq!(
         of("pull_request", pull("closed", json!(null))).unwrap(),
-        Event::Closed { pull: 12 }
+        ForgeEvent::Closed { pull: 12 }
     );
     assert!(matches!(
         of("pull_request", pull("labeled", json!(null))),
-        Ok(Event::Ignored(_))
+        Ok(ForgeEvent::Ignored(_))
     ));
 }
 
@@ -118,12 +119,12 @@ fn a_pull_request_is_checked_cleaned_up_after_or_left_alone() {
 fn an_event_with_all_rights_is_refused_and_an_unknown_one_ignored() {
     assert!(matches!(
         of("pull_request_target", pull("opened", json!({"id": 9}))),
-        Ok(Event::Refused { .. })
+        Ok(ForgeEvent::Refused { .. })
     ));
-    assert!(matches!(of("push", json!({})), Ok(Event::Ignored(_))));
+    assert!(matches!(of("push", json!({})), Ok(ForgeEvent::Ignored(_))));
     assert_eq!(
         of("schedule", json!({"schedule": "0 3 * * *"})).unwrap(),
-        Event::Due
+        ForgeEvent::Due
     );
 }
 

@@ -12,7 +12,7 @@ fn pipeline(source: &str) -> Pipeline {
     }
 }
 
-fn of(hook: &Value) -> Result<Event, Failure> {
+fn of(hook: &Value) -> Result<ForgeEvent, CommandFailure> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), hook.to_string()).unwrap();
     read(&Pipeline {
@@ -36,8 +36,8 @@ fn note(more: &Value) -> Value {
 
 #[test]
 fn each_source_has_its_event() {
-    assert_eq!(read(&pipeline("schedule")).unwrap(), Event::Due);
-    let asked = Event::Dispatched {
+    assert_eq!(read(&pipeline("schedule")).unwrap(), ForgeEvent::Due);
+    let asked = ForgeEvent::Dispatched {
         actor: "root".to_owned(),
         tasks: vec![],
     };
@@ -51,7 +51,7 @@ fn each_source_has_its_event() {
     let tasks = ["api", "docs", "web"].map(str::to_owned).to_vec();
     assert_eq!(
         read(&named).unwrap(),
-        Event::Dispatched {
+        ForgeEvent::Dispatched {
             actor: "root".to_owned(),
             tasks
         }
@@ -63,7 +63,7 @@ fn each_source_has_its_event() {
                 ..pipeline(source)
             })
             .unwrap(),
-            Event::Poll
+            ForgeEvent::Poll
         );
     }
     for source in [
@@ -79,7 +79,7 @@ fn each_source_has_its_event() {
             ..pipeline(source)
         };
         for pipeline in [pipeline(source), poll] {
-            let Event::Ignored(why) = read(&pipeline).unwrap() else {
+            let ForgeEvent::Ignored(why) = read(&pipeline).unwrap() else {
                 panic!("{source}")
             };
             assert!(!why.contains('\n'), "{why}");
@@ -100,7 +100,7 @@ fn a_merge_request_pipeline_is_about_what_its_variables_say() {
         merge_request: Some(request),
         ..pipeline("merge_request_event")
     };
-    let Event::Proposed(proposal) = read(&pipeline).unwrap() else {
+    let ForgeEvent::Proposed(proposal) = read(&pipeline).unwrap() else {
         panic!()
     };
     assert_eq!(
@@ -115,10 +115,10 @@ fn a_merge_request_pipeline_is_about_what_its_variables_say() {
 
 #[test]
 fn only_a_new_note_on_a_merge_request_is_a_comment() {
-    let comment = Event::Commented {
+    let comment = ForgeEvent::Commented {
         comment: 5,
         issue: 12,
-        place: Place::PullRequest,
+        place: CommentPlace::PullRequest,
     };
     assert_eq!(of(&note(&json!({}))).unwrap(), comment);
     assert_eq!(of(&note(&json!({"action": null}))).unwrap(), comment);
@@ -132,7 +132,7 @@ fn only_a_new_note_on_a_merge_request_is_a_comment() {
         json!({"object_kind": "x\n::set-output"}),
         json!({"object_kind": ""}),
     ] {
-        let Event::Ignored(why) = of(&ignored).unwrap() else {
+        let ForgeEvent::Ignored(why) = of(&ignored).unwrap() else {
             panic!("{ignored}")
         };
         assert!(!why.contains('\n'), "{why}");
@@ -145,7 +145,7 @@ fn a_trigger_that_no_webhook_called_asks_for_maintenance() {
     let called = json!({"ref": "main", "id": "42", "variables": {"OMK_TASKS": "api"}});
     assert_eq!(
         of(&called).unwrap(),
-        Event::Dispatched {
+        ForgeEvent::Dispatched {
             actor: "root".to_owned(),
             tasks: vec![]
         }
@@ -160,7 +160,10 @@ fn a_merge_request_that_ended_is_cleaned_up_after() {
         )
     };
     for action in ["close", "merge"] {
-        assert_eq!(moved(json!(action)).unwrap(), Event::Closed { pull: 12 });
+        assert_eq!(
+            moved(json!(action)).unwrap(),
+            ForgeEvent::Closed { pull: 12 }
+        );
     }
     for action in [
         json!("open"),
@@ -168,7 +171,7 @@ fn a_merge_request_that_ended_is_cleaned_up_after() {
         json!("approved"),
         json!(null),
     ] {
-        assert!(matches!(moved(action), Ok(Event::Ignored(_))));
+        assert!(matches!(moved(action), Ok(ForgeEvent::Ignored(_))));
     }
 }
 

@@ -59,8 +59,10 @@ fn nobodys_text_opens_or_ends_a_section() {
         "{text:?}"
     );
     assert_eq!(
-        said(Level::Warning, "a\r\x1b[0Kb", Colour::Off),
+        said(JobAnnotationLevel::Warning, "a\r\x1b[0Kb", Colour::Off),
         "warning: a\nb"
     );
-    assert!(said(Level::Error, "x", Colour::On).starts_with("\x1b[31merror:\x1b[0m x"));
+    assert!(
+        said(JobAnnotationLevel::Error, "x", Colour::On).starts_with("\x1b[31merror:\x1b[0m x")
+    );
 }
