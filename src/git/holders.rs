@@ -6,6 +6,7 @@
 //! lock free because nothing has it open.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::plain_file;
@@ -96,10 +97,13 @@ fn may_move_refs(git: &Path) -> bool {
 }
 
 /// Whether it works in one of these places. That of another user's process cannot be seen, so it
-/// may.
+/// may; one that has no directory any more is about to be gone.
 fn works_in(process: &Path, common_dir: &Path, places: &[PathBuf]) -> bool {
-    let Ok(directory) = fs::read_link(process.join("cwd")) else {
-        return true;
-    };
-    directory.starts_with(common_dir) || places.iter().any(|place| directory.starts_with(place))
+    match fs::read_link(process.join("cwd")) {
+        Ok(directory) => {
+            directory.starts_with(common_dir)
+                || places.iter().any(|place| directory.starts_with(place))
+        }
+        Err(error) => error.kind() == ErrorKind::PermissionDenied,
+    }
 }
