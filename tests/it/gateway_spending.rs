@@ -32,6 +32,13 @@ fn told(
         .collect()
 }
 
+/// Until something is told that nobody has looked at.
+async fn until_told(journal: &tokio::sync::mpsc::UnboundedReceiver<Fact>) {
+    while journal.is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 #[tokio::test]
 async fn no_request_goes_out_and_no_answer_ends_before_the_journal_has_it() {
     let model = scripted(vec![Turn::Say("hello")]).await;
@@ -45,6 +52,10 @@ async fn no_request_goes_out_and_no_answer_ends_before_the_journal_has_it() {
     let pass = admit(&gateway);
     let mut asking = Box::pin(ask(&pass).send());
     let a_moment = Duration::from_millis(50);
+    tokio::select! {
+        _ = &mut asking => panic!("it was answered before the journal had it"),
+        () = until_told(&journal) => {}
+    }
     assert!(tokio::time::timeout(a_moment, &mut asking).await.is_err());
     let first = told(&mut journal);
     assert!(
@@ -56,6 +67,7 @@ async fn no_request_goes_out_and_no_answer_ends_before_the_journal_has_it() {
     gateway.wrote(1);
     let mut response = asking.await.unwrap();
     let mut heard = String::new();
+    until_told(&journal).await;
     while let Ok(chunk) = tokio::time::timeout(a_moment, response.chunk()).await {
         heard.push_str(std::str::from_utf8(&chunk.unwrap().unwrap()).unwrap());
     }
