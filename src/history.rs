@@ -352,7 +352,7 @@ impl History {
             result: engine.tip().filter(|_| landed).cloned(),
             // A branch that is not at the result must not be offered for it.
             branch: match engine.tip().filter(|_| self.unplaced.is_some()) {
-                Some(tip) => tip.commit.as_str()[..12].to_owned(),
+                Some(tip) => tip.commit.short().to_owned(),
                 None => run_branch(&began.scope),
             },
             limits: self.limits_view(began),

@@ -174,6 +174,23 @@ impl From<PlanName> for Scope {
     }
 }
 
+/// So many digits are enough to name a commit or a digest to a person.
+const SHORT: usize = 12;
+
+macro_rules! short {
+    ($($name:ident),*) => {
+        $(impl $name {
+            /// Its first twelve digits, for people.
+            #[must_use]
+            pub fn short(&self) -> &str {
+                &self.0[..SHORT]
+            }
+        })*
+    };
+}
+
+short!(CommitId, TreeId, Sha256);
+
 impl Sha256 {
     /// The digest of `bytes`.
     #[must_use]

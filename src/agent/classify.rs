@@ -7,10 +7,11 @@
 use std::time::Duration;
 
 use super::wire::TurnError;
-use super::{AgentOutcome, CliRun, Observed, clip};
+use super::{AgentOutcome, CliRun, Observed};
 use crate::exec::Ending;
 use crate::fact::{Class, Failure};
 use crate::model::{Empty, UNNAMED, is_out_of_credit, is_overloaded, is_too_large};
+use crate::text::clip;
 
 /// A failure's message is for people and for the next attempt; the transcript holds the rest.
 const LONGEST_MESSAGE: usize = 1_500;

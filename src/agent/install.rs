@@ -13,6 +13,7 @@ use super::inquiry::{Purpose, ask};
 use super::kimi::{Installed, Locate, ask_version, in_cache, is_version, on_path, tool_dir};
 use crate::durability;
 use crate::exec::{Ending, Shepherd};
+use crate::text;
 
 /// What to install, and where: the same as for finding it. PATH, HOME and npm's own settings are
 /// taken from `env`.
@@ -118,7 +119,7 @@ async fn fill(shepherd: &Shepherd, dir: &Path, wanted: &Install) -> Result<(), A
     let package = format!("@moonshot-ai/kimi-code@{}", wanted.version);
     let failed = |said: &str| AgentError::Npm {
         package: package.clone(),
-        said: super::clip(said, 500),
+        said: text::clip(said, 500),
     };
     let npm = on_path(&wanted.env, "npm").ok_or_else(|| failed("there is no npm on PATH"))?;
     let mut arguments: Vec<OsString> = vec!["install".into(), "--prefix".into(), dir.into()];
@@ -211,10 +212,10 @@ pub async fn node(shepherd: &Shepherd, wanted: &Install) -> Result<String, Agent
     .await?;
     let said = said.trim();
     if is_new_enough(said) {
-        return Ok(super::clip(said.trim_start_matches('v'), 40));
+        return Ok(text::clip(said.trim_start_matches('v'), 40));
     }
     Err(AgentError::OldNode {
-        found: (!said.is_empty()).then(|| super::clip(said, 40)),
+        found: (!said.is_empty()).then(|| text::clip(said, 40)),
     })
 }
 

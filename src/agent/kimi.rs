@@ -15,6 +15,7 @@ use super::AgentError;
 use super::inquiry::{Purpose, ask};
 use crate::exec::{Ending, Shepherd};
 use crate::plain_file;
+use crate::text;
 
 /// The largest `package.json` that is read, in bytes.
 const MANIFEST: u64 = 1 << 20;
@@ -202,7 +203,7 @@ pub(super) async fn ask_version(
     let last = stderr.trim().lines().next_back().unwrap_or(said);
     Err(AgentError::Broken {
         path: program.to_owned(),
-        said: super::clip(last, 300),
+        said: text::clip(last, 300),
     })
 }
 

@@ -181,11 +181,3 @@ impl CliRun {
         }
     }
 }
-
-/// The first `most` characters, with `…` where there was more.
-fn clip(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
-    }
-}

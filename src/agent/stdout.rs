@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use crate::text;
 use serde_json::Value;
 
 /// What was heard so far.
@@ -49,7 +50,7 @@ impl StdoutSummary {
                     .and_then(Value::as_str)
                     .filter(|words| !words.is_empty())
                 {
-                    self.said = super::clip(words, LONGEST_SAID);
+                    self.said = text::clip(words, LONGEST_SAID);
                 }
                 None
             }

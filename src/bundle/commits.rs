@@ -192,11 +192,7 @@ impl Court<'_> {
         let commit = &seen.tip.commit;
         let place = task.map_or_else(|| BELOW.to_owned(), |task| format!("of task {task}"));
         if seen.parents != [parent.commit.clone()] {
-            let found: Vec<&str> = seen
-                .parents
-                .iter()
-                .map(|parent| &parent.as_str()[..12])
-                .collect();
+            let found: Vec<&str> = seen.parents.iter().map(|parent| parent.short()).collect();
             let found = if found.is_empty() {
                 "nothing".to_owned()
             } else {
@@ -204,7 +200,7 @@ impl Court<'_> {
             };
             let why = format!(
                 "is built on {found}, and not on {} alone",
-                &parent.commit.as_str()[..12]
+                parent.commit.short()
             );
             return Err(refused(commit, &place, &why));
         }
@@ -335,7 +331,7 @@ impl Court<'_> {
             return Ok(());
         }
         Err(BundleRefused::Scope {
-            commit: short(&seen.tip.commit),
+            commit: seen.tip.commit.short().to_owned(),
             task: task.id.clone(),
             paths: named(&violations),
         })
@@ -355,13 +351,9 @@ fn named(violations: &[Violation]) -> String {
     paths.join(", ")
 }
 
-fn short(commit: &CommitId) -> String {
-    commit.as_str()[..12].to_owned()
-}
-
 fn refused(commit: &CommitId, place: &str, why: &str) -> BundleRefused {
     BundleRefused::Commit {
-        commit: short(commit),
+        commit: commit.short().to_owned(),
         place: place.to_owned(),
         why: why.to_owned(),
     }

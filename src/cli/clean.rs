@@ -410,7 +410,7 @@ fn branches_of(
     let mut found = Vec::new();
     for branch in home.repo.omk_branches().map_err(super::git)? {
         let is_gone = home.repo.tip(&branch.tip).is_err();
-        let tip = &branch.tip.as_str()[..12];
+        let tip = branch.tip.short();
         match ownership.of(&branch.name).map_err(super::git)? {
             Claim::Omks { run, .. } if runs.contains(&run) => {
                 if is_gone {

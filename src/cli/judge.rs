@@ -333,7 +333,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, CommandFailure> {
 
 fn read_at(home: &Home, commit: &CommitId, path: &str) -> Result<Vec<u8>, CommandFailure> {
     let missing = |why: String| {
-        CommandFailure::new(FailureKind::Usage, format!("failed to read {path} at {}: {why}", &commit.as_str()[..12]))
+        CommandFailure::new(FailureKind::Usage, format!("failed to read {path} at {}: {why}", commit.short()))
             .hint("fetch that commit first (`git fetch origin COMMIT`), or give the file with `--plan` or `--rules`")
     };
     let at: RepoPath = path
@@ -359,10 +359,7 @@ fn in_words(judgement: &Judgement) -> String {
     match &judgement.result {
         Some(result) => {
             let landed = text::plural(judgement.landed.len(), "commit");
-            let (result, base) = (
-                &result.commit.as_str()[..12],
-                &judgement.base.commit.as_str()[..12],
-            );
+            let (result, base) = (result.commit.short(), judgement.base.commit.short());
             let _ = writeln!(out, "  result   {result}, {landed} on {base}");
         }
         None => out.push_str("  result   none\n"),

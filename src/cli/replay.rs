@@ -61,7 +61,7 @@ fn in_words(fact: &Fact) -> String {
             attempt,
             base,
             ..
-        } => format!("{task}/{attempt} on {}", short(&base.commit)),
+        } => format!("{task}/{attempt} on {}", base.commit.short()),
         Fact::Renewed { task, attempt } => format!("{task}/{attempt} lives"),
         Fact::Asked {
             task,
@@ -92,7 +92,7 @@ fn in_words(fact: &Fact) -> String {
             ..
         } => format!("{task}/{attempt} {}", outcome_in_words(outcome)),
         Fact::Landed { task, attempt, tip } => {
-            format!("{task}/{attempt} landed as {}", short(&tip.commit))
+            format!("{task}/{attempt} landed as {}", tip.commit.short())
         }
         Fact::Clashed {
             task,
@@ -192,8 +192,4 @@ fn order_in_words(order: &Order) -> String {
         }
         Order::Conclude { verdict } => format!("conclude: {}", verdict.as_str()),
     }
-}
-
-fn short(commit: &crate::id::CommitId) -> &str {
-    &commit.as_str()[..12]
 }

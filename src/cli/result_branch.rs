@@ -58,7 +58,7 @@ pub(super) fn look_at_branches(
         let Claim::Persons { tip, checked_out } = ownership.of(name).map_err(super::git)? else {
             continue;
         };
-        let tip = &tip.as_str()[..12];
+        let tip = tip.short();
         if *name != run {
             let why = checked_out.map_or_else(
                 || format!("is at {tip}, a commit that omk did not put there"),
@@ -140,7 +140,7 @@ pub(super) fn newer_run(repo: &Repo, began: &Began) -> Result<Option<RunId>, Com
 /// Where the result of a run is that is over, and whose branch is at the result of a newer one.
 pub(super) fn replaced(began: &Began, engine: &Engine, newer: &RunId) -> Option<String> {
     let tip = engine.tip().filter(|tip| tip.commit != began.base.commit)?;
-    let (branch, commit) = (run_branch(&began.scope), &tip.commit.as_str()[..12]);
+    let (branch, commit) = (run_branch(&began.scope), tip.commit.short());
     Some(format!(
         "`{branch}` stays at the result of run {newer}, which is newer; this run's result is commit {commit}"
     ))
@@ -228,9 +228,7 @@ fn leaves(
     remain.extend((!branches.is_empty()).then(|| format!("on {}", quoted(&branches))));
     // A branch that was deleted, or has moved to what a later run made of the task, holds it no
     // more.
-    remain.extend(
-        (branches.len() < left.len()).then(|| format!("at commit {}", &tip.as_str()[..12])),
-    );
+    remain.extend((branches.len() < left.len()).then(|| format!("at commit {}", tip.short())));
     let it = |one, many| if left.len() == 1 { one } else { many };
     let same_base = repo
         .tip(&bottom)

@@ -403,7 +403,7 @@ fn say_what_is_kept(
     if newest.base.tree != *base {
         terminal.complain(&format!(
             "note: its base has another tree, so nothing that was made on it is kept; `--base {}` builds on that\n",
-            &newest.base.commit.as_str()[..12]
+            newest.base.commit.short()
         ));
     }
 }

@@ -21,7 +21,7 @@ use crate::glob::Glob;
 use crate::history::{History, run_branch};
 use crate::id::{Moment, RepoPath, RunId, Scope, Sha256, TaskId, Tip, TreeId};
 use crate::journal;
-use crate::plan::{Event, Plan, Task, Work};
+use crate::plan::{Event, Plan, Task, Work, did_you_mean, nearest};
 use crate::report::View;
 use crate::text;
 use crate::work::EarlierChange;
@@ -335,24 +335,14 @@ pub(super) fn select_all(plan: &Plan, tasks: impl IntoIterator<Item = TaskId>) -
     }
 }
 
-fn unknown_task(name: &str, plan: &Plan) -> CommandFailure {
-    let failure = CommandFailure::new(
-        FailureKind::Usage,
-        format!("there is no task `{name}` in this plan"),
-    );
-    let near = plan
-        .tasks
-        .iter()
-        .map(|task| {
-            (
-                strsim::damerau_levenshtein(name, task.id.as_str()),
-                &task.id,
-            )
-        })
-        .min();
-    match near {
-        Some((distance, id)) if distance <= 3 => failure.hint(format!("did you mean `{id}`?")),
-        _ => failure.hint("`omk plan` lists them"),
+/// The refusal of a task that the plan does not have; the name may be anybody's.
+pub(super) fn unknown_task(name: &str, plan: &Plan) -> CommandFailure {
+    let shown = text::clip(name, 80).escape_debug().to_string();
+    let what = format!("there is no task `{shown}` in this plan");
+    let failure = CommandFailure::new(FailureKind::Usage, what);
+    match nearest(name, plan.tasks.iter().map(|task| task.id.as_str())) {
+        Some(near) => failure.hint(did_you_mean(&near)),
+        None => failure.hint("`omk plan` lists them"),
     }
 }
 

@@ -130,7 +130,7 @@ fn tell(out: &mut String, begin: &str, checked: &Checked, shared: &[String]) {
             .iter()
             .map(|gate| gate.id.to_string())
             .collect();
-        let commit = &statement.predicate.result.commit.as_str()[..12];
+        let commit = statement.predicate.result.commit.short();
         format!(
             "commit {commit}, gates {}",
             if gates.is_empty() {

@@ -35,6 +35,12 @@ impl PlanDigest {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Its first twelve digits, for people.
+    #[must_use]
+    pub fn short(&self) -> &str {
+        self.0.get(..12).unwrap_or(&self.0)
+    }
 }
 
 impl FromStr for PlanDigest {

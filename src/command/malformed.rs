@@ -4,6 +4,7 @@
 
 use super::digest;
 use super::grammar;
+use crate::plan::did_you_mean;
 use crate::plan::{Complaint, Position, nearest, quoted};
 use crate::text::ForgeKind;
 
@@ -236,7 +237,7 @@ impl<'t> MalformedLine<'t> {
         let meant = meant(&plain, &names);
         let hint = meant.map_or_else(
             || "`/omk help` tells more".to_owned(),
-            |meant| format!("did you mean `{meant}`?"),
+            |meant| did_you_mean(&meant),
         );
         Malformed::new(
             self,
@@ -293,7 +294,7 @@ impl<'t> MalformedLine<'t> {
             .collect();
         let plain = plain.to_lowercase();
         match plain.parse::<crate::id::TaskId>() {
-            Ok(task) => malformed.advise(format!("did you mean `{task}`?")),
+            Ok(task) => malformed.advise(did_you_mean(task.as_str())),
             Err(_) => malformed
                 .advise("an id is of a-z, 0-9, `_` and `-`, and begins with a letter or digit"),
         }

@@ -28,14 +28,11 @@ impl Carrier<'_> {
                 .flatten();
             let steps = plan_delivery(plan, self.request, outcome, proofs.as_ref(), &found);
             for update in &steps.refs {
-                let to = update
-                    .to
-                    .as_ref()
-                    .map_or("nowhere", |to| &to.as_str()[..12]);
+                let to = update.to.as_ref().map_or("nowhere", |to| to.short());
                 let from = update
                     .expected
                     .as_ref()
-                    .map_or("absent", |from| &from.as_str()[..12]);
+                    .map_or("absent", |from| from.short());
                 would.push(format!("push {} to {to} (now {from})", update.name));
                 placed
                     .branches
@@ -92,7 +89,7 @@ impl Carrier<'_> {
         format!(
             "{state} the {noun} {} on {}: {}",
             check.name,
-            &check.commit.as_str()[..12],
+            check.commit.short(),
             check.title
         )
     }

@@ -16,6 +16,7 @@ use super::steady::steady;
 use crate::fact::{FailingItem, ItemLevel, Location};
 use crate::id::Sha256;
 use crate::plan::ReportFormat;
+use crate::text::clip;
 
 /// The largest report that is read, in bytes: ten times the largest JUnit file of a big project.
 pub const SIZE_CAP: u64 = 32 * 1024 * 1024;
@@ -229,14 +230,6 @@ pub(super) fn keyed(message: &str) -> String {
         }
     }
     key
-}
-
-/// The first `most` characters, and `…` where there were more.
-pub(super) fn clip(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }
 
 /// The first `most` bytes, or a few less so that no character is cut.

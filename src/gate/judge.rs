@@ -169,10 +169,7 @@ pub fn skipped(gate: &Gate, why: &str) -> GateOutcome {
 /// The outcome of a gate whose verdict is taken from an earlier proof, which has the same key.
 #[must_use]
 pub fn reused(gate: &Gate, key: Sha256, from: ProofOrigin) -> GateOutcome {
-    let note = format!(
-        "reused from proof {from}, commit {}",
-        &from.commit.as_str()[..12]
-    );
+    let note = format!("reused from proof {from}, commit {}", from.commit.short());
     let reuse = Some(Reuse {
         key,
         from: Some(from),

@@ -11,8 +11,9 @@ use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 
 use super::ground::ReportedLine;
-use super::items::{ItemCollector, clip, cut};
+use super::items::{ItemCollector, cut};
 use crate::fact::{ItemLevel, Location};
+use crate::text::clip;
 
 /// How deep elements may nest. Real reports need five.
 const DEPTH_CAP: usize = 128;

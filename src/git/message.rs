@@ -9,6 +9,7 @@ use super::merge::AUTHOR;
 use crate::fact::Trigger;
 use crate::id::{RunId, TaskId};
 use crate::plan::{Event, Task};
+use crate::text::clip;
 use crate::text::{self, Scrubber};
 
 /// The width of a subject; what git's own tools and the forges show.
@@ -142,7 +143,7 @@ pub fn signer() -> String {
 
 impl fmt::Display for CommitMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}\n", clip(&self.subject))?;
+        writeln!(f, "{}\n", clip(&self.subject, SUBJECT))?;
         if !self.body.is_empty() {
             writeln!(f, "{}\n", self.body)?;
         }
@@ -151,16 +152,6 @@ impl fmt::Display for CommitMessage {
         }
         Ok(())
     }
-}
-
-fn clip(subject: &str) -> String {
-    if subject.chars().count() <= SUBJECT {
-        return subject.to_owned();
-    }
-    let mut clipped: String = subject.chars().take(SUBJECT - 1).collect();
-    clipped.truncate(clipped.trim_end().len());
-    clipped.push('…');
-    clipped
 }
 
 /// One line without control characters, its spaces collapsed.

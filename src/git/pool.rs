@@ -132,7 +132,7 @@ impl Pool {
     /// Where the directory cannot be made.
     pub fn open(repo: &Repo, directory: &Path) -> Result<Self, GitError> {
         let digest = Sha256::of(repo.common_dir().as_os_str().as_bytes());
-        let root = directory.join("slots").join(&digest.as_str()[..12]);
+        let root = directory.join("slots").join(digest.short());
         // Slots hold the repository's files, which may not be for everyone on the machine.
         let made = std::fs::DirBuilder::new()
             .recursive(true)

@@ -239,7 +239,7 @@ impl Repo {
         if is_there && is_taken.is_ok_and(|taken| !taken) {
             branch.to_owned()
         } else {
-            commit.as_str()[..12].to_owned()
+            commit.short().to_owned()
         }
     }
 

@@ -28,7 +28,7 @@ pub use governed::governed;
 pub use host::{BadHost, HostName};
 pub use lower::keys::RECORD as RECORD_FIELDS;
 pub use name::default_name;
-pub use nearest::nearest;
+pub use nearest::{did_you_mean, nearest};
 pub use parse::parse;
 pub use room::{BadRoomLevel, Demand, Network, Networks, Room, RoomLevel};
 pub use schema::schema;

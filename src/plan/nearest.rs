@@ -6,6 +6,10 @@
 /// 0.6 like `lint`.
 const SIMILAR: f64 = 0.8;
 
+/// From so many letters on, one slip of the keyboard is no other word: `bda` is `bad`, and `xy` is
+/// not `xz`.
+const SHORTEST_SLIP: usize = 3;
+
 /// The longest word that is compared, in bytes: no key or id is longer.
 const LONGEST: usize = 64;
 
@@ -32,6 +36,12 @@ const FOREIGN: [(&str, &str); 11] = [
 #[must_use]
 pub fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<String> {
     Guesser::new().guess(word, candidates)
+}
+
+/// What is said to somebody who may have meant that word.
+#[must_use]
+pub fn did_you_mean(word: &str) -> String {
+    format!("did you mean `{word}`?")
 }
 
 /// Finds similar words, until it is tired.
@@ -63,7 +73,14 @@ impl Guesser {
                 return foreign.map(str::to_owned);
             }
             self.left = self.left.checked_sub(1)?;
-            let likeness = strsim::jaro_winkler(word, candidate);
+            let mut likeness = strsim::jaro_winkler(word, candidate);
+            // A short word with two letters swapped has little in common with itself.
+            if likeness < SIMILAR
+                && word.len() >= SHORTEST_SLIP
+                && strsim::damerau_levenshtein(word, candidate) == 1
+            {
+                likeness = SIMILAR;
+            }
             if likeness >= SIMILAR && best.is_none_or(|(most, _)| likeness > most) {
                 best = Some((likeness, candidate));
             }
@@ -88,6 +105,8 @@ mod tests {
     #[test]
     fn slips_of_the_keyboard_are_understood() {
         check("databse", &["api", "database", "docs"], Some("database"));
+        check("bda", &["api", "bad", "docs"], Some("bad"));
+        check("xy", &["db", "xz"], None);
         check("promt", &["prompt", "priority"], Some("prompt"));
         check("zzz", &["api", "database"], None);
     }

@@ -13,6 +13,7 @@ use super::complaint::{Critic, quoted};
 use super::excerpt::Span;
 use super::scalar::Scalar;
 use super::syntax;
+use crate::text::beginning;
 
 /// The largest file that is read as a plan: 1 MiB, from the contract.
 pub(super) const MAX_BYTES: usize = 1 << 20;
@@ -242,7 +243,7 @@ impl Tree<'_, '_> {
             Event::UnresolvedAlias(name) => {
                 let what = format!(
                     "nothing before this has the anchor `&{name}`",
-                    name = clip(&name)
+                    name = beginning(&name, 40)
                 );
                 self.critic
                     .say(at, what)
@@ -371,10 +372,6 @@ fn read_key(
     }
     places.insert(text.clone(), at);
     PendingKey::Text(text.clone(), at)
-}
-
-fn clip(name: &str) -> String {
-    name.chars().take(40).collect()
 }
 
 #[cfg(test)]

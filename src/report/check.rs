@@ -114,7 +114,7 @@ pub fn opened(request: &Request) -> CheckText {
     let summary = format!(
         "Run `{}` on `{}`, as {} asked.\n\n{}\n",
         request.run,
-        &request.base.as_str()[..12],
+        request.base.short(),
         code(&request.trigger.actor, 60),
         watch(request)
     );

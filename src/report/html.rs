@@ -45,7 +45,7 @@ pub fn render(view: &View) -> String {
     facts.extend(ink::run_time(view, None).map(text::duration));
     facts.push(ink::spent(view.tokens, view.cost_micro_usd));
     facts.push(format!("run {}", view.run));
-    facts.push(format!("base {}", &view.base.commit.as_str()[..12]));
+    facts.push(format!("base {}", view.base.commit.short()));
     facts.retain(|fact| !fact.is_empty());
     let _ = writeln!(page, "<p>{}</p>", escape(&facts.join(" · ")));
     for warning in &view.warnings {

@@ -524,7 +524,7 @@ fn folded(task: Option<&TaskView>, gate: &GateOutcome) -> String {
 fn foot(view: &View) -> String {
     let mut facts = vec![
         format!("run `{}`", view.run),
-        format!("base `{}`", &view.base.commit.as_str()[..12]),
+        format!("base `{}`", view.base.commit.short()),
         format!(
             "plan {} `{}`",
             inert(&view.plan_path, 120),

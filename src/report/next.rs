@@ -43,7 +43,7 @@ pub fn steps(view: &View) -> Vec<NextStep> {
         .as_ref()
         .is_some_and(|result| result.commit != view.base.commit)
     {
-        let base = &view.base.commit.as_str()[..12];
+        let base = view.base.commit.short();
         steps.push(NextStep::command(
             "look",
             format!("git diff {base} {}", view.branch),

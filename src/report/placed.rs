@@ -138,12 +138,12 @@ impl DeliveryObstacle {
             Self::PullsNotAllowed => pulls_not_allowed(forge),
             Self::HeadMoved { branch, now } => format!(
                 "`{branch}` is at {} now, so the result was not pushed onto it: it is delivered as a {pull} instead",
-                short(now)
+                now.short()
             ),
             Self::Behind { branch, now } => format!(
                 "`{branch}` has moved since, to {}: the result is of the commit it was asked for on, and the merge may \
                  want your eye",
-                short(now)
+                now.short()
             ),
             Self::TargetGone { branch } => format!(
                 "`{branch}` is gone, so there is nothing to merge the result into: its own branch is pushed, and can be \
@@ -166,7 +166,7 @@ impl DeliveryObstacle {
             Self::Foreign { branch, tip } => format!(
                 "the branch `{branch}` holds a commit that is not omk's ({}): it was left alone. Merge, rename or delete \
                  it, then retry",
-                short(tip)
+                tip.short()
             ),
             Self::Overtaken { by } => format!(
                 "a newer run, {by}, has delivered already: this older result does not take its place, and is in the \
@@ -268,8 +268,4 @@ fn artifact(forge: ForgeKind) -> &'static str {
         ForgeKind::GitHub => "run's artifact",
         ForgeKind::GitLab => "artifacts of the job that ran it",
     }
-}
-
-fn short(commit: &CommitId) -> &str {
-    &commit.as_str()[..12]
 }

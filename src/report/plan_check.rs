@@ -159,7 +159,7 @@ impl PlanCheck<'_> {
         diff: &str,
         permission: Option<Permission>,
     ) -> String {
-        let digest = &digest.as_str()[..12];
+        let digest = digest.short();
         let what = match (self.origin, permission) {
             (PullOrigin::Fork, _) => format!(
                 "Nothing of it is run: the {} comes from another {}. It counts once it is merged.",

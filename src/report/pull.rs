@@ -241,7 +241,7 @@ fn of_run(view: &View) -> String {
     let tasks = landed(view);
     let mut text = String::from("\n| task | what | files | commit |\n|-|-|-:|-|\n");
     for (task, tip) in tasks.iter().take(TASKS) {
-        let (files, commit) = (task.paths.len(), &tip.commit.as_str()[..12]);
+        let (files, commit) = (task.paths.len(), tip.commit.short());
         text.push_str(&format!(
             "| `{}` | {} | {files} | `{commit}` |\n",
             task.id,
@@ -357,9 +357,9 @@ fn foot(text: &PullText<'_>) -> String {
     format!(
         "\n<sub>run `{}` · base `{}` · plan {} `{}` · {} · omk {}</sub>\n",
         text.request.run,
-        &text.request.base.as_str()[..12],
+        text.request.base.short(),
         code(&text.request.plan.path, 120),
-        &text.request.plan.digest.as_str()[..12],
+        text.request.plan.digest.short(),
         link(
             text.request.forge.workflow_run(),
             &text.request.workflow.url

@@ -12,7 +12,7 @@ use super::markdown::{self, Around, Folding};
 use super::placed::Placed;
 use super::view::View;
 use crate::fact::{Limit, RunVerdict};
-use crate::id::{CommitId, Scope};
+use crate::id::Scope;
 use crate::proof::RUN_PROOF;
 use crate::request::{Ask, Request};
 use crate::text::ForgeKind;
@@ -157,7 +157,7 @@ pub(super) fn lost_body(request: &Request, lost: &LostRun) -> String {
         inert(&lost.words(request.forge), 400),
         bullets(&steps),
         request.run,
-        short(&request.base),
+        request.base.short(),
         code(&request.trigger.actor, 60),
         workflow(request),
     )
@@ -263,7 +263,7 @@ fn steps(request: &Request, view: &View, placed: &Placed) -> Vec<String> {
     if let Some(branch) = placed.branches.first() {
         let take = format!(
             "git fetch origin {branch} && git diff {} FETCH_HEAD",
-            short(&view.base.commit)
+            view.base.commit.short()
         );
         steps.push(format!("Look at it here: {}", code(&take, 200)));
     }
@@ -355,7 +355,7 @@ pub(super) fn verifying(proofs: &str, proof: &str) -> String {
 }
 
 fn place(request: &Request) -> String {
-    let commit = short(&request.base);
+    let commit = request.base.short();
     match &request.pull {
         Some(pull) => format!("`{commit}`, the head of {}", code(&pull.head, 80)),
         None => format!(
@@ -369,7 +369,7 @@ fn plan(request: &Request) -> String {
     format!(
         "{} `{}`",
         code(&request.plan.path, 120),
-        &request.plan.digest.as_str()[..12]
+        request.plan.digest.short()
     )
 }
 
@@ -444,10 +444,6 @@ fn workflow(request: &Request) -> String {
         }
         ForgeKind::GitLab => format!("{run} and its artifacts{approved}"),
     }
-}
-
-fn short(commit: &CommitId) -> &str {
-    &commit.as_str()[..12]
 }
 
 fn bullets(lines: &[String]) -> String {

@@ -71,7 +71,7 @@ pub fn duration(length: Duration) -> String {
     }
 }
 
-/// The text in at most `max_chars` characters; what is cut off becomes `…`.
+/// The text in at most `max_chars` characters; what is cut off becomes `…`, and so do spaces before.
 #[must_use]
 pub fn clip(text: &str, max_chars: usize) -> String {
     if text.chars().nth(max_chars).is_none() {
@@ -80,7 +80,16 @@ pub fn clip(text: &str, max_chars: usize) -> String {
     let Some(kept) = max_chars.checked_sub(1) else {
         return String::new();
     };
-    text.chars().take(kept).chain(['…']).collect()
+    let mut clipped: String = text.chars().take(kept).collect();
+    clipped.truncate(clipped.trim_end().len());
+    clipped.push('…');
+    clipped
+}
+
+/// The first `max_chars` characters: for what is to be written as it stands.
+#[must_use]
+pub fn beginning(text: &str, max_chars: usize) -> String {
+    text.chars().take(max_chars).collect()
 }
 
 /// Characters of a command's first line: enough to see which command it is.

@@ -143,7 +143,10 @@ impl Branches {
         }
         let Intention { to, failed } = self.intentions.get(&name)?;
         let why = failed.as_ref().map(ToString::to_string).unwrap_or_default();
-        let message = format!("`{name}` was not moved to the result, {}: {why}", short(to));
+        let message = format!(
+            "`{name}` was not moved to the result, {}: {why}",
+            to.short()
+        );
         let advice = failed
             .as_ref()
             .and_then(|error| error.advice().map(std::borrow::Cow::into_owned));
@@ -165,7 +168,7 @@ impl Branches {
                     .as_ref()
                     .map(GitError::in_full)
                     .unwrap_or_default();
-                format!("{name} was not moved to {}: {why}", short(&intention.to))
+                format!("{name} was not moved to {}: {why}", intention.to.short())
             })
     }
 
@@ -267,8 +270,4 @@ impl Intention {
     fn may_succeed(&self) -> bool {
         self.failed.as_ref().is_none_or(GitError::is_host)
     }
-}
-
-fn short(commit: &CommitId) -> &str {
-    &commit.as_str()[..12]
 }

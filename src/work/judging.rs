@@ -211,10 +211,7 @@ async fn judge_required(
         .iter()
         .filter(|gate| gate.required)
         .collect();
-    let logs = Logs::new(
-        shared,
-        format!("logs/result/{}", &tip.commit.as_str()[..12]),
-    );
+    let logs = Logs::new(shared, format!("logs/result/{}", tip.commit.short()));
     let judged = async {
         let commit = OnTrial {
             tip,

@@ -9,6 +9,7 @@ use super::event::{self, CommentPlace, ForgeEvent};
 use super::outputs::JobAnnotationLevel;
 use super::poll::NoteTurn;
 use super::{CommandFailure, FailureKind, JobStep, closed, plan_check, plans, poll};
+use crate::cli::run::unknown_task;
 use crate::command;
 use crate::fact::Trigger;
 use crate::id::{CommitId, RunId, Scope, TaskId};
@@ -204,17 +205,7 @@ fn known_tasks(names: &[String], plan: &plan::Plan) -> Result<Vec<TaskId>, Comma
     };
     let mut tasks = Vec::new();
     for name in names {
-        let task = known(name).ok_or_else(|| {
-            let shown = crate::text::clip(name, 80).escape_debug().to_string();
-            let failure = CommandFailure::new(
-                FailureKind::Usage,
-                format!("there is no task `{shown}` in the plan"),
-            );
-            match plan::nearest(name, plan.tasks.iter().map(|task| task.id.as_str())) {
-                Some(near) => failure.hint(format!("did you mean `{near}`?")),
-                None => failure.hint("`omk plan` lists them"),
-            }
-        })?;
+        let task = known(name).ok_or_else(|| unknown_task(name, plan))?;
         if !tasks.contains(&task) {
             tasks.push(task);
         }

@@ -10,11 +10,16 @@ use std::time::Duration;
 
 use crate::id::BadName;
 use crate::plan::complaint::{Critic, quoted};
+use crate::plan::did_you_mean;
 use crate::plan::duration::{BadDuration, parse_duration};
 use crate::plan::excerpt::Span;
 use crate::plan::raw::{MapEntry, Value, YamlNode};
 use crate::plan::scalar::{Scalar, ScalarMeaning};
 use crate::plan::size::{BadSize, Size};
+use crate::text::beginning;
+
+/// So many characters of what was written are shown in advice.
+const SHOWN: usize = 40;
 
 /// The fields of a map whose keys are all known.
 #[derive(Clone, Copy)]
@@ -62,7 +67,7 @@ impl<'n> Fields<'n> {
             .filter(|entry| !known.contains(&entry.key.as_str()))
         {
             let hint = match critic.guess(&entry.key, known.iter().copied()) {
-                Some(key) => format!("did you mean `{key}`?"),
+                Some(key) => did_you_mean(&key),
                 None => format!("the keys here are {}", known_keys(known)),
             };
             critic
@@ -184,7 +189,7 @@ impl<'n> Field<'n> {
                 );
                 critic
                     .say(self.node.at, what)
-                    .advise(format!("write `\"{}\"`", clip(&scalar.text)));
+                    .advise(format!("write `\"{}\"`", beginning(&scalar.text, SHOWN)));
                 None
             }
         }
@@ -327,7 +332,7 @@ impl<'n> Field<'n> {
         };
         let hint = match bare.meaning() {
             ScalarMeaning::Whole(_) | ScalarMeaning::Number(_) => {
-                format!("write {} without quotes", clip(&bare.text))
+                format!("write {} without quotes", beginning(&bare.text, SHOWN))
             }
             ScalarMeaning::Text | ScalarMeaning::Bool(_) | ScalarMeaning::Nothing => {
                 format!("write {expected}")
@@ -356,7 +361,7 @@ impl<'n> Field<'n> {
         };
         let hint = match &bad {
             BadDuration::NoUnit if scalar.text.bytes().all(|byte| byte.is_ascii_digit()) => {
-                format!("write `{0}s` or `{0}m`", clip(&scalar.text))
+                format!("write `{0}s` or `{0}m`", beginning(&scalar.text, SHOWN))
             }
             BadDuration::UnknownUnit(_) => "the units are `s`, `m`, `h` and `d`".to_owned(),
             BadDuration::TooLong | BadDuration::TooShort | BadDuration::Negative => {
@@ -390,7 +395,7 @@ impl<'n> Field<'n> {
         };
         let hint = match &bad {
             BadSize::NoUnit if scalar.text.bytes().all(|byte| byte.is_ascii_digit()) => {
-                format!("write `{}MB`", clip(&scalar.text))
+                format!("write `{}MB`", beginning(&scalar.text, SHOWN))
             }
             BadSize::UnknownUnit(_) => {
                 "the units are `KB`, `MB`, `GB`, `KiB`, `MiB` and `GiB`".to_owned()
@@ -423,7 +428,7 @@ impl<'n> Field<'n> {
             .collect::<Vec<_>>()
             .join(", ");
         let hint = match critic.guess(&text, choices.iter().map(|(word, _)| *word)) {
-            Some(word) => format!("did you mean `{word}`?"),
+            Some(word) => did_you_mean(&word),
             None if choices.len() == 1 => format!("it can only be {all}"),
             None => format!("it is one of {all}"),
         };
@@ -467,7 +472,7 @@ impl<'n> Field<'n> {
         );
         critic
             .say(self.pointed(), what)
-            .advise(format!("write `[\"{}\"]`", clip(&scalar.text)));
+            .advise(format!("write `[\"{}\"]`", beginning(&scalar.text, SHOWN)));
     }
 
     /// Whether there are several values, or may be.
@@ -535,8 +540,4 @@ fn is_variable(name: &str) -> bool {
         && name
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-}
-
-fn clip(text: &str) -> String {
-    text.chars().take(40).collect()
 }

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use super::field::{Field, Fields};
 use crate::id::TaskId;
 use crate::plan::complaint::{Critic, quoted};
+use crate::plan::did_you_mean;
 use crate::plan::excerpt::Span;
 use crate::plan::raw::Value;
 use crate::plan::scalar::ScalarMeaning;
@@ -82,7 +83,7 @@ impl<'n> Ids<'n> {
                 format!("{owner} {verb} {}, which is not in this plan", quoted(text)),
             );
             said.advise(match guess {
-                Some(id) => format!("did you mean `{id}`?"),
+                Some(id) => did_you_mean(&id),
                 None => format!("add a {kind} with this id, or remove the name"),
             });
             return None;

@@ -6,6 +6,7 @@
 use super::field::{Field, Fields, describe};
 use super::keys;
 use crate::plan::complaint::{Critic, quoted};
+use crate::plan::did_you_mean;
 use crate::plan::host::HostName;
 use crate::plan::raw::Value;
 use crate::plan::scalar::ScalarMeaning;
@@ -131,7 +132,7 @@ fn word(field: Field<'_>, text: &str, critic: &mut Critic<'_>) -> Option<Network
         text.parse::<HostName>(),
     ) {
         (_, Ok(host)) if host.as_str().contains('.') => format!("write `{{ allow: [{host}] }}`"),
-        (Some(word), _) => format!("did you mean `{word}`?"),
+        (Some(word), _) => did_you_mean(&word),
         (None, _) => CHOICES.to_owned(),
     };
     critic

@@ -1,6 +1,6 @@
 //! What is said where something was done.
 
-use super::{code, folded, inert, link, short, told};
+use super::{code, folded, inert, link, told};
 use crate::command::{self, PlanDigest};
 use crate::id::{CommitId, RunId, Sha256, TaskId};
 use crate::proof::{Checked, Worth};
@@ -40,7 +40,7 @@ pub fn accepted(
         &format!("Run `{run}` starts"),
         &format!(
             "It does {what} on `{}`. {}.",
-            short(base.as_str()),
+            base.short(),
             link("Its jobs", workflow_url)
         ),
         &format!(
@@ -59,7 +59,7 @@ pub fn approved(
     login: &str,
     current: Option<&Sha256>,
 ) -> String {
-    let digest = short(given.as_str());
+    let digest = given.short();
     match current {
         Some(current) if given.begins(current) => {
             let why = "It counts as long as that comment is there, unedited, and its author has the permission.";
@@ -82,7 +82,7 @@ pub fn approved(
             ),
             &format!(
                 "At the head it is `{}` now; it may have been changed since you looked.",
-                short(current.as_str())
+                current.short()
             ),
             &format!(
                 "Look at it again in {}, and approve the digest that it shows.",
@@ -118,7 +118,7 @@ pub struct ScopeStanding<'a> {
 /// Where the run stands.
 #[must_use]
 pub fn status(forge: ForgeKind, standing: &ScopeStanding<'_>) -> String {
-    let head = short(standing.head.as_str());
+    let head = standing.head.short();
     let Some((title, url)) = standing.check else {
         let more = standing.comment_url.map_or_else(String::new, |url| {
             format!(" {} tells of an earlier one.", link("The report", url))
@@ -182,7 +182,7 @@ pub fn nothing_to_cancel(forge: ForgeKind, head: &CommitId) -> String {
         &format!(
             "No {} `omk` is in progress on the head `{}`.",
             forge.check(),
-            short(head.as_str())
+            head.short()
         ),
         &format!(
             "A run on an earlier commit can be ended {page}. `/omk status` shows where things stand."

@@ -130,11 +130,6 @@ fn link(words: &str, url: &str) -> String {
     }
 }
 
-/// The first twelve digits.
-fn short(digest: &str) -> &str {
-    digest.get(..12).unwrap_or(digest)
-}
-
 /// Text under a line that unfolds it.
 fn folded(summary: &str, body: &str) -> String {
     format!(

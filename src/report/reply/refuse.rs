@@ -1,6 +1,6 @@
 //! What is said where something is not done.
 
-use super::{code, inert, link, short, told};
+use super::{code, inert, link, told};
 use crate::command::Malformed;
 use crate::id::{CommitId, TaskId};
 use crate::plan::Complaints;
@@ -148,13 +148,10 @@ pub fn refused(forge: ForgeKind, refusal: &Refusal) -> String {
         ),
         Refusal::NotTheHead { named, head } => told(
             SIGN,
-            &format!(
-                "Nothing was done: `{}` is not the head",
-                short(named.as_str())
-            ),
+            &format!("Nothing was done: `{}` is not the head", named.short()),
             &format!(
                 "The {pull}'s head is `{}` now. A run is built on the head only.",
-                short(head.as_str())
+                head.short()
             ),
             &name_the_head(head),
         ),
