@@ -322,7 +322,7 @@ pub(crate) struct Bundle {
     /// The bundle's directory
     #[arg(value_name = "DIR")]
     pub(crate) dir: PathBuf,
-    /// What was asked for, as the gate job said it: a file of JSON, or `-` for standard input
+    /// What was asked for, as the intake job said it: a file of JSON, or `-` for standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) request: PathBuf,
     /// Read tasks and gates from this file, which must have the digest that the request names,

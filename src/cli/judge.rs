@@ -267,7 +267,9 @@ pub(super) fn read_request(path: &Path) -> Result<Request, CommandFailure> {
             FailureKind::Usage,
             format!("{shown} is not a request: {why}"),
         )
-        .hint("pass the gate job's output `request` as it is; all jobs must use one version of omk")
+        .hint(
+            "pass the intake job's output `request` as it is; all jobs must use one version of omk",
+        )
     };
     let request: Request =
         serde_json::from_slice(&bytes).map_err(|error| bad(text::clip(&error.to_string(), 200)))?;
@@ -307,14 +309,14 @@ pub(super) fn read_plan(
             request.plan.digest
         );
         return Err(CommandFailure::new(FailureKind::Usage, what)
-            .hint("give the very file that the gate job read, with `--plan`"));
+            .hint("give the very file that the intake job read, with `--plan`"));
     }
     let rules = match rules {
         Some(path) => read_file(path)?,
         None => read_at(home, &request.rules, &request.plan.path)?,
     };
     let parse = |bytes: &[u8]| {
-        // A plan without a name is named after the repository, as in the gate job.
+        // A plan without a name is named after the repository, as in the intake job.
         let directory = request.repository.rsplit('/').next().unwrap_or_default();
         crate::plan::parse(bytes, &request.plan.path, directory)
             .map_err(|complaints| CommandFailure::rendered(FailureKind::Usage, complaints.render()))

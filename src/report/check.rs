@@ -40,9 +40,9 @@ const LOG_BYTES: usize = 40_000;
 /// The most characters of a title: more is not shown in a list of checks.
 const TITLE: usize = 140;
 
-/// Names of jobs in our own workflows, shown as `omk / gate` where a job called `omk` calls them:
+/// Names of jobs in our own workflows, shown as `omk / run` where a job called `omk` calls them:
 /// no check may be named so.
-const JOBS: [&str; 5] = ["gate", "run", "judge", "publish", "plan"];
+const JOBS: [&str; 6] = ["intake", "gate", "run", "judge", "publish", "plan"];
 
 /// What a check says.
 #[derive(Debug, Clone, PartialEq, Eq)]

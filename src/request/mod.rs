@@ -1,4 +1,4 @@
-//! What one job hands to the next: the request of the gate job, and the judgement of the judge job.
+//! What one job hands to the next: the request of the intake job, and the judgement of the judge job.
 //!
 //! Both travel as job outputs, which only the job that made them can write; a later job believes
 //! them and nothing else. It refuses what is not of this version, and what is larger than a job

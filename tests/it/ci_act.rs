@@ -280,7 +280,7 @@ fn a_comment_that_says_nothing_to_us_starts_no_machine() {
         )
         .green();
     assert!(
-        !acted.ran("gate") && world.writes().is_empty(),
+        !acted.ran("intake") && world.writes().is_empty(),
         "{}",
         acted.log
     );
@@ -292,7 +292,7 @@ fn a_refusal_is_no_red_job_and_starts_no_agent() {
     let event = world.comments("drive-by", "/omk run");
     let acted = world.act("comment.yml", &event, &[]).green();
     assert!(
-        acted.ran("gate") && !acted.ran("run") && !acted.ran("publish"),
+        acted.ran("intake") && !acted.ran("run") && !acted.ran("publish"),
         "{}",
         acted.log
     );

@@ -103,7 +103,7 @@ fn an_app_of_somebodys_own_speaks_where_it_is_given() {
     let world = ForgeWorld::start();
     let key = world.door.key.clone();
     let event = world.comments("maintainer", "/omk run");
-    let inputs = ["gate", "publish"].map(|job| {
+    let inputs = ["intake", "publish"].map(|job| {
         [
             (job, "app-id", "12345"),
             (job, "app-private-key", key.as_str()),
@@ -176,7 +176,7 @@ fn a_run_under_way_is_cancelled_by_a_comment() {
     let world = ForgeWorld::start();
     let event = world.comments("maintainer", "/omk run");
     let run = world.workflow_run(&event);
-    world.omk_ci("gate", &event, &[]).exits(0);
+    world.omk_ci("intake", &event, &[]).exits(0);
     let cancel = world.comments("contributor", "/omk cancel");
     let acted = world.act("comment.yml", &cancel, &[]).green();
     assert!(!acted.ran("run"), "{}", acted.log);

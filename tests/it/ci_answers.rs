@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use crate::forge_job::Job;
 use crate::forge_world::{Event, ForgeWorld, HEAD, PLAN, PULL};
 
-/// A gate job about that event, as a workflow run of its own.
+/// An intake job about that event, as a workflow run of its own.
 #[track_caller]
 pub(crate) fn gate(world: &ForgeWorld, event: &Event) -> Job {
     world.workflow_run(event);
-    world.omk_ci("gate", event, &[]).exits(0)
+    world.omk_ci("intake", event, &[]).exits(0)
 }
 
 /// The reply to the comment of an event; empty where there is none.
@@ -61,7 +61,7 @@ fn each_comment_gets_one_answer() {
     );
     let replies = world.replies(PULL).len();
     let again = world
-        .omk_ci("gate", &both, &[("GITHUB_RUN_ATTEMPT", "2")])
+        .omk_ci("intake", &both, &[("GITHUB_RUN_ATTEMPT", "2")])
         .exits(0);
     assert_eq!(
         (
@@ -220,10 +220,10 @@ fn a_run_is_shown_and_cancelled_and_nothing_else_is() {
     let world = ForgeWorld::start();
     let waiting = world.comments("maintainer", "/omk run");
     let first = world.workflow_run(&waiting);
-    world.omk_ci("gate", &waiting, &[]).exits(0);
+    world.omk_ci("intake", &waiting, &[]).exits(0);
     let asked = world.comments("maintainer", "/omk run");
     let run = world.workflow_run(&asked);
-    let job = world.omk_ci("gate", &asked, &[]).exits(0);
+    let job = world.omk_ci("intake", &asked, &[]).exits(0);
     let status = world.comments("maintainer", "/omk status");
     is_answered(
         &world,
@@ -429,13 +429,13 @@ fn a_token_that_may_write_no_checks_and_a_dry_run_go_on_without() {
     let event = world.comments("contributor", "/omk run");
     world.workflow_run(&event);
     let dry = world
-        .omk_ci("gate", &event, &[("OMK_DRY_RUN", "true")])
+        .omk_ci("intake", &event, &[("OMK_DRY_RUN", "true")])
         .exits(0)
         .says("dry run: the check `omk`");
     assert_eq!(request(&dry)["dry_run"], true);
     assert_eq!(world.writes(), Vec::<String>::new());
     let job = world
-        .omk_ci("gate", &event, &[("OMK_TOKEN", "ghp_maintainer")])
+        .omk_ci("intake", &event, &[("OMK_TOKEN", "ghp_maintainer")])
         .exits(0);
     let job = job.says("may not write checks, which only Apps can");
     assert!(request(&job).get("check").is_none(), "{job:?}");
@@ -452,7 +452,7 @@ fn a_retry_goes_on_from_what_this_workflow_left() {
     let world = ForgeWorld::start();
     let asked = world.comments("maintainer", "/omk run");
     let run = world.workflow_run(&asked);
-    let first = world.omk_ci("gate", &asked, &[]).exits(0);
+    let first = world.omk_ci("intake", &asked, &[]).exits(0);
     let none = world.comments("maintainer", "/omk retry");
     assert!(request(&gate(&world, &none)).get("previous").is_none());
     assert!(reply(&world, &none).contains("Nothing is kept of an earlier run"));
@@ -537,7 +537,7 @@ fn a_later_job_takes_no_other_plan_than_the_one_that_was_decided_on() {
     let world = ForgeWorld::start();
     let asked = world.comments("contributor", "/omk run");
     let run = world.workflow_run(&asked);
-    let told = request(&world.omk_ci("gate", &asked, &[]).exits(0));
+    let told = request(&world.omk_ci("intake", &asked, &[]).exits(0));
     world.checkout(&format!("job-{run}-run/workspace"), &world.tip(HEAD));
     let refused = |request: &Value, code: i32, why: &str| {
         let env = [("OMK_REQUEST", &*request.to_string())];

@@ -32,7 +32,7 @@ fn maintenance_is_of_the_default_branch_and_pushes_onto_it_never() {
     );
     by_hand.payload["inputs"] = json!({"tasks": "fixx"});
     world
-        .omk_ci("gate", &by_hand, &[])
+        .omk_ci("intake", &by_hand, &[])
         .exits(2)
         .says("did you mean `fix`?");
     world.git(&["checkout", "--quiet", "main"]);
@@ -42,7 +42,7 @@ fn maintenance_is_of_the_default_branch_and_pushes_onto_it_never() {
         &[("omk.yaml", &PLAN.replace("as: pull-request", "as: push"))],
     );
     world
-        .omk_ci("gate", &world.schedule(), &[])
+        .omk_ci("intake", &world.schedule(), &[])
         .exits(2)
         .says("would push onto that branch itself");
 }

@@ -20,7 +20,7 @@ use crate::forge_world::{ForgeWorld, HEAD, PULL};
 /// A run that is judged, and waits to be published.
 fn judged(world: &ForgeWorld) -> Split<'_> {
     let mut split = Split::start(world, world.comments("maintainer", "/omk run"));
-    split.gate().exits(0);
+    split.intake().exits(0);
     split.run().exits(0);
     split.judge().exits(0);
     split
@@ -222,7 +222,7 @@ fn a_personal_token_writes_statuses_where_it_may_write_no_checks() {
         "{sticky}"
     );
     assert!(sticky.contains("**Delivered** as pull request"), "{sticky}");
-    jobs.gate.says("this token may not write checks");
+    jobs.intake.says("this token may not write checks");
 }
 
 #[test]

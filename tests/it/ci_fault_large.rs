@@ -203,7 +203,7 @@ fn gates_that_talk_a_lot_do_not_keep_the_next_job_from_starting() {
         ("loud.sh", loud),
     ]);
     let mut split = Split::start(&world, world.comments("maintainer", "/omk run"));
-    split.gate().exits(0);
+    split.intake().exits(0);
     split.run().exits(0);
     let job = split.judge().exits(0);
     // Linux starts no process with a longer variable, and a runner's step is one.

@@ -3,11 +3,11 @@
 use crate::ci_flow_split::{Split, ours};
 use crate::forge_world::{Event, ForgeWorld, PULL};
 
-/// What a gate job that starts nothing answers to a comment.
+/// What an intake job that starts nothing answers to a comment.
 #[track_caller]
 fn answer(world: &ForgeWorld, event: &Event) -> String {
     world.workflow_run(event);
-    world.omk_ci("gate", event, &[]).exits(0);
+    world.omk_ci("intake", event, &[]).exits(0);
     let marker = format!("<!-- omk:reply:{} -->", event.payload["comment"]["id"]);
     let answers: Vec<String> = world
         .replies(PULL)

@@ -110,12 +110,13 @@ fn a_second_run_updates_what_the_first_made() {
     let replies = world.replies(PULL);
     assert_eq!(replies.len(), 1, "{replies:#?}");
     assert!(
-        replies[0].contains(second.gate.output("run-id"))
-            && !replies[0].contains(first.gate.output("run-id"))
+        replies[0].contains(second.intake.output("run-id"))
+            && !replies[0].contains(first.intake.output("run-id"))
     );
     let body = world.get("/pulls/13")["body"].as_str().unwrap().to_owned();
     assert!(
-        body.contains(second.gate.output("run-id")) && !body.contains(first.gate.output("run-id")),
+        body.contains(second.intake.output("run-id"))
+            && !body.contains(first.intake.output("run-id")),
         "{body}"
     );
     assert_eq!(
@@ -168,7 +169,7 @@ fn somebody_elses_commit_on_the_branch_of_the_result_stops_it() {
 fn a_head_that_moved_meanwhile_is_not_pushed_onto() {
     let world = three("{ as: push }");
     let mut split = Split::start(&world, world.comments("maintainer", "/omk run"));
-    split.gate().exits(0);
+    split.intake().exits(0);
     split.run().exits(0);
     split.judge().exits(0);
     world.git(&["checkout", "--quiet", HEAD]);
@@ -286,7 +287,7 @@ fn a_dry_run_writes_nothing_and_says_what_it_would() {
 fn an_older_run_does_not_put_its_result_over_that_of_a_newer_one() {
     let world = ForgeWorld::start();
     let mut older = Split::start(&world, world.comments("maintainer", "/omk run"));
-    older.gate().exits(0);
+    older.intake().exits(0);
     older.run().exits(0);
     older.judge().exits(0);
     let (newer, jobs) = run_again(&world);

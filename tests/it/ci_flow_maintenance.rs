@@ -67,9 +67,9 @@ fn a_dispatch_may_name_tasks() {
     wrong.payload["inputs"] = json!({"tasks": "talkd"});
     let mut split = Split::start(&world, wrong);
     split
-        .gate()
+        .intake()
         .exits(2)
-        .says("there is no task `talkd` in the plan")
+        .says("there is no task `talkd` in this plan")
         .says("did you mean `talked`?");
 }
 
@@ -127,7 +127,7 @@ fn what_a_person_closed_is_left_alone_until_its_definition_changes() {
 fn maintenance_does_not_push_to_main() {
     let world = world("push");
     let mut split = Split::start(&world, world.schedule());
-    let gate = split.gate().exits(2);
+    let gate = split.intake().exits(2);
     assert_eq!(gate.output("go"), "");
     gate.says("push");
     assert_eq!(ours(&world), [""; 0]);

@@ -91,7 +91,7 @@ fn what_is_proven_is_not_done_again() {
     let (_, _, artifact) = first_run(&world);
     let before = Files::of(&world);
     let jobs = retry(&world, &outside, "/omk retry");
-    let request: Value = serde_json::from_str(jobs.gate.output("request")).unwrap();
+    let request: Value = serde_json::from_str(jobs.intake.output("request")).unwrap();
     assert_eq!(request["previous"]["artifact"], artifact, "{request:#}");
     jobs.run
         .says("kept from run ")
@@ -161,7 +161,7 @@ fn an_artifact_of_another_workflow_repository_or_event_is_not_taken() {
     let (split, _, artifact) = first_run(&world);
     let previous = || {
         let mut retry = Split::start(&world, world.comments("maintainer", "/omk retry"));
-        let gate = retry.gate().exits(0);
+        let gate = retry.intake().exits(0);
         let request: Value = serde_json::from_str(gate.output("request")).unwrap();
         request["previous"]["artifact"].clone()
     };
@@ -216,7 +216,7 @@ fn an_artifact_that_was_tampered_with_is_not_believed() {
         );
         std::fs::write(&path, whole).unwrap();
         let mut retry = Split::start(&world, world.comments("maintainer", "/omk retry"));
-        retry.gate().exits(0);
+        retry.intake().exits(0);
         let run = retry.run().exits(0).says("this retry is a full run: ");
         assert!(!run.out.contains("kept from run"), "{file}: {}", run.out);
         retry.over();

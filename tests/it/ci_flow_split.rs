@@ -29,7 +29,7 @@ pub(crate) struct Split<'w> {
 /// A run that has been through all its jobs.
 #[derive(Debug)]
 pub(crate) struct Jobs {
-    pub(crate) gate: Job,
+    pub(crate) intake: Job,
     pub(crate) run: Job,
     pub(crate) judge: Job,
     pub(crate) publish: Job,
@@ -38,7 +38,7 @@ pub(crate) struct Jobs {
 impl Jobs {
     /// The exit codes, in order.
     pub(crate) fn codes(&self) -> [i32; 4] {
-        [&self.gate, &self.run, &self.judge, &self.publish].map(|job| job.code.unwrap())
+        [&self.intake, &self.run, &self.judge, &self.publish].map(|job| job.code.unwrap())
     }
 }
 
@@ -68,8 +68,8 @@ impl<'w> Split<'w> {
         self.machine(stage).join("bundle")
     }
 
-    pub(crate) fn gate(&mut self) -> Job {
-        let job = self.world.omk_ci("gate", &self.event, &self.env);
+    pub(crate) fn intake(&mut self) -> Job {
+        let job = self.world.omk_ci("intake", &self.event, &self.env);
         (self.request, self.base) = (
             job.output("request").to_owned(),
             job.output("base").to_owned(),
@@ -96,15 +96,15 @@ impl<'w> Split<'w> {
 
     /// All of them, as far as it goes.
     pub(crate) fn all(&mut self) -> Jobs {
-        let gate = self.gate().exits(0);
+        let intake = self.intake().exits(0);
         assert_eq!(
-            gate.output("go"),
+            intake.output("go"),
             "true",
-            "{gate:?}\n{:#?}",
+            "{intake:?}\n{:#?}",
             self.world.replies(PULL)
         );
         Jobs {
-            gate,
+            intake,
             run: self.run(),
             judge: self.judge(),
             publish: self.publish(),
@@ -317,7 +317,7 @@ fn a_run_goes_through_four_machines_and_a_stranger_can_verify_it() {
     let jobs = split.all();
     assert_eq!(jobs.codes(), [0, 0, 0, 0], "{jobs:#?}");
     let refs = world.remote_refs();
-    let run_id = jobs.gate.output("run-id").to_owned();
+    let run_id = jobs.intake.output("run-id").to_owned();
     assert_eq!(
         ours(&world),
         [
@@ -351,7 +351,7 @@ fn a_run_goes_through_four_machines_and_a_stranger_can_verify_it() {
         (&HEAD.into(), &true.into())
     );
     assert_eq!(pull["head"]["sha"], result);
-    // Nothing but the gate and publish jobs writes, and not more than is needed.
+    // Nothing but the intake and publish jobs writes, and not more than is needed.
     insta::assert_snapshot!(world.writes().join("\n"), @"
     POST /check-runs
     POST /issues/12/comments

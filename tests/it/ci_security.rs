@@ -1,4 +1,4 @@
-//! What the security stories share: somebody asks, and the gate job must begin nothing, or exactly
+//! What the security stories share: somebody asks, and the intake job must begin nothing, or exactly
 //! what was meant.
 //!
 //! It refuses to look only at what omk says of itself: refs, writes and checks are read back from
@@ -14,7 +14,7 @@ use crate::forge_door::rig;
 use crate::forge_job::{Job, left};
 use crate::forge_world::{Event, ForgeWorld, HEAD, PULL};
 
-/// A gate job that is over, and the refs as they were before it.
+/// An intake job that is over, and the refs as they were before it.
 pub(crate) struct Asked<'w> {
     pub(crate) world: &'w ForgeWorld,
     pub(crate) event: Event,
@@ -25,13 +25,13 @@ pub(crate) struct Asked<'w> {
 }
 
 impl<'w> Asked<'w> {
-    /// Somebody comments on the pull request, and the gate job runs.
+    /// Somebody comments on the pull request, and the intake job runs.
     #[track_caller]
     pub(crate) fn by(world: &'w ForgeWorld, login: &str, body: &str) -> Self {
         Self::of(world, world.comments(login, body))
     }
 
-    /// The gate job of an event.
+    /// The intake job of an event.
     #[track_caller]
     pub(crate) fn of(world: &'w ForgeWorld, event: Event) -> Self {
         world.workflow_run(&event);
@@ -40,7 +40,7 @@ impl<'w> Asked<'w> {
             world.checks(&world.tip(HEAD)),
             world.writes().len(),
         );
-        let job = world.omk_ci("gate", &event, &[]);
+        let job = world.omk_ci("intake", &event, &[]);
         Self {
             world,
             event,
@@ -51,7 +51,7 @@ impl<'w> Asked<'w> {
         }
     }
 
-    /// What the gate job wrote at the forge.
+    /// What the intake job wrote at the forge.
     pub(crate) fn writes(&self) -> Vec<String> {
         self.world.writes().split_off(self.there)
     }

@@ -34,7 +34,7 @@ impl Split {
         let world = ForgeWorld::start();
         let event = world.comments("maintainer", "/omk run");
         let (number, refs) = (world.workflow_run(&event), world.remote_refs());
-        let gate = world.omk_ci("gate", &event, &[]).exits(0);
+        let gate = world.omk_ci("intake", &event, &[]).exits(0);
         let split = Self {
             request: gate.output("request").to_owned(),
             bundle: world.at(&format!("job-{number}-run/bundle")),

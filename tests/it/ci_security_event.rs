@@ -37,7 +37,7 @@ fn pull_request_target_is_refused() {
         name: "pull_request_target",
         ..world.pull_request("opened")
     };
-    for stage in ["", "gate"] {
+    for stage in ["", "intake"] {
         world.workflow_run(&event);
         let job = world.omk_ci(stage, &event, &[]);
         assert_eq!(job.code, Some(2), "{job:?}");
@@ -76,7 +76,7 @@ fn an_event_of_a_strange_shape_is_a_sentence_and_not_a_crash() {
             name: "issue_comment",
             payload,
         };
-        let job = world.omk_ci("gate", &event, &[]);
+        let job = world.omk_ci("intake", &event, &[]);
         is_refused(
             &world,
             &job,
@@ -98,7 +98,7 @@ fn an_event_of_a_strange_shape_is_a_sentence_and_not_a_crash() {
         of(PULL, 999_999, "created"),
         of(PULL, 1, "edited\n::set-output name=go::true"),
     ] {
-        let job = world.omk_ci("gate", &event, &[]);
+        let job = world.omk_ci("intake", &event, &[]);
         assert_ne!(job.output("go"), "true", "{job:?}");
         assert!(!job.err.contains("panicked"), "{job:?}");
         assert!(
@@ -127,23 +127,23 @@ fn a_request_that_the_gate_job_did_not_write_is_refused_by_every_later_job() {
             with(&|request| request["repository"] = json!("acme/gadget")),
         ),
         (
-            "is not what the gate job wrote",
+            "is not what the intake job wrote",
             with(&|request| request["scope"] = json!("../main")),
         ),
         (
-            "is not what the gate job wrote",
+            "is not what the intake job wrote",
             with(&|request| request["base"] = json!("main")),
         ),
         (
-            "is not what the gate job wrote",
+            "is not what the intake job wrote",
             with(&|request| request["extra"] = json!(1)),
         ),
         (
-            "is not what the gate job wrote",
+            "is not what the intake job wrote",
             with(&|request| drop(request.as_object_mut().unwrap().remove("plan"))),
         ),
-        ("is not what the gate job wrote", "{".to_owned()),
-        ("is not what the gate job wrote", "[".repeat(100_000)),
+        ("is not what the intake job wrote", "{".to_owned()),
+        ("is not what the intake job wrote", "[".repeat(100_000)),
         (
             "is of version 99",
             with(&|request| request["version"] = json!(99)),
@@ -253,7 +253,7 @@ fn a_token_that_is_not_ours_or_is_not_there_starts_nothing() {
             "the token is empty, or holds characters that no token has",
         ),
     ] {
-        let job = world.omk_ci("gate", &event, &[("OMK_TOKEN", token)]);
+        let job = world.omk_ci("intake", &event, &[("OMK_TOKEN", token)]);
         assert!(
             job.code == Some(code) && job.err.contains(why),
             "{why}: {job:?}"
@@ -273,7 +273,7 @@ fn a_token_that_is_not_ours_or_is_not_there_starts_nothing() {
         .copied()
         .filter(|(name, _)| *name != "contents")
         .collect();
-    let job = world.omk_ci("gate", &event, &[("OMK_TOKEN", &world.door.token(&few))]);
+    let job = world.omk_ci("intake", &event, &[("OMK_TOKEN", &world.door.token(&few))]);
     assert!(
         job.code == Some(3) && job.err.contains("the token may not do that (403"),
         "{job:?}"

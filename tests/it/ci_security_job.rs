@@ -159,7 +159,7 @@ fn a_gate_of_the_judge_job_finds_no_token_and_commands_no_runner() {
     attacked(&world, &token);
     let event = world.comments("maintainer", "/omk run");
     let number = world.workflow_run(&event);
-    let gate = world.omk_ci("gate", &event, &[]).exits(0);
+    let gate = world.omk_ci("intake", &event, &[]).exits(0);
     for job in ["run", "judge"] {
         world.checkout(
             &format!("job-{number}-{job}/workspace"),

@@ -347,14 +347,14 @@ fn an_approved_plan_writes_nothing_that_the_default_branch_protects() {
          retry_policy: { max_attempts: 0 } }",
     );
     let mut split = Split::start(&world, world.comments("maintainer", "/omk run"));
-    assert_eq!(split.gate().exits(0).output("go"), "true");
+    assert_eq!(split.intake().exits(0).output("go"), "true");
     let run = split.run();
     let said = format!("{}{}", run.out, run.err);
     assert_eq!(run.code, Some(1), "{said}");
     assert!(said.contains("secret/x is protected"), "{said}");
-    // What the gate job tells of the plan is under the same rules.
+    // What the intake job tells of the plan is under the same rules.
     world
-        .omk_ci("gate", &world.comments("maintainer", "/omk plan"), &[])
+        .omk_ci("intake", &world.comments("maintainer", "/omk plan"), &[])
         .exits(0);
     let told = world.replies(PULL).pop().unwrap();
     assert!(told.contains("as maintainer approved it"), "{told}");

@@ -108,7 +108,7 @@ fn run_and_judge_take_sudo_and_docker_away_and_the_jobs_without_children_do_not(
     let mut split = Split::start(&world, world.comments("maintainer", "/omk run"));
     split.env = hosted.env().to_vec();
     let of = |job: Job| (job.exits(0), hosted.asked()).1;
-    assert_eq!(of(split.gate()), Vec::<String>::new());
+    assert_eq!(of(split.intake()), Vec::<String>::new());
     assert_eq!(of(split.run()), [BOTH]);
     assert_eq!(of(split.judge()), [BOTH]);
     assert_eq!(of(split.publish()), Vec::<String>::new());
@@ -142,7 +142,7 @@ fn a_pull_request_whose_plan_was_approved_does_not_get_docker_by_it() {
     world.comments("contributor", &format!("/omk approve {digest}"));
     let mut split = Split::start(&world, world.comments("maintainer", "/omk run"));
     split.env = hosted.env().to_vec();
-    split.gate().exits(0);
+    split.intake().exits(0);
     assert!(
         split.request.contains(digest.as_str()),
         "the plan that was approved is used: {}",

@@ -110,7 +110,7 @@ fn tasks_that_a_form_names_are_names_and_nothing_else() {
         let event = with(json!({"tasks": tasks}));
         world.workflow_run(&event);
         let job = world
-            .omk_ci("gate", &event, &[])
+            .omk_ci("intake", &event, &[])
             .exits(2)
             .says("there is no task");
         assert_eq!(
@@ -133,7 +133,7 @@ fn tasks_that_a_form_names_are_names_and_nothing_else() {
     ] {
         let event = with(inputs);
         world.workflow_run(&event);
-        let job = world.omk_ci("gate", &event, &[]);
+        let job = world.omk_ci("intake", &event, &[]);
         assert!(
             matches!(job.code, Some(2 | 5)) && job.output("go").is_empty(),
             "{job:?}"

@@ -61,7 +61,7 @@ fn a_run_that_was_cancelled_while_it_waited_is_called_so() {
     let world = ForgeWorld::start();
     let event = world.comments("maintainer", "/omk run");
     let run = world.workflow_run(&event);
-    let gate = world.omk_ci("gate", &event, &[]).exits(0);
+    let gate = world.omk_ci("intake", &event, &[]).exits(0);
     world.checkout(&format!("job-{run}-publish/workspace"), gate.output("base"));
     let told = [
         ("OMK_REQUEST", gate.output("request")),

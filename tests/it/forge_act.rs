@@ -292,7 +292,7 @@ pub(crate) fn pulls(world: &ForgeWorld) -> String {
 
 #[track_caller]
 pub(crate) fn all_four(acted: &Acted) {
-    for job in ["gate", "run", "judge", "publish"] {
+    for job in ["intake", "run", "judge", "publish"] {
         assert!(acted.ran(job), "{job} was not run\n{}", acted.log);
     }
 }

@@ -96,7 +96,7 @@ impl Job {
 pub(crate) struct Jobs {
     /// The workflow run's number.
     pub(crate) number: u64,
-    pub(crate) gate: Job,
+    pub(crate) intake: Job,
     pub(crate) run: Option<Job>,
     pub(crate) judge: Option<Job>,
     pub(crate) publish: Option<Job>,
@@ -239,15 +239,15 @@ impl ForgeWorld {
     /// All four jobs, as the example workflow has them. `env` is for the one that runs.
     pub(crate) fn jobs(&self, event: &Event, env: &[(&str, &str)]) -> Jobs {
         let run = self.workflow_run(event);
-        let gate = self.omk_ci("gate", event, &[]);
+        let intake = self.omk_ci("intake", event, &[]);
         let mut jobs = Jobs {
             number: run,
-            gate,
+            intake,
             run: None,
             judge: None,
             publish: None,
         };
-        if jobs.gate.output("go") == "true" {
+        if jobs.intake.output("go") == "true" {
             self.later_jobs(event, &mut jobs, env);
         }
         self.door.control(
@@ -258,8 +258,8 @@ impl ForgeWorld {
     }
 
     fn later_jobs(&self, event: &Event, jobs: &mut Jobs, env: &[(&str, &str)]) {
-        let (run, base) = (jobs.number, jobs.gate.output("base").to_owned());
-        let request = jobs.gate.output("request").to_owned();
+        let (run, base) = (jobs.number, jobs.intake.output("base").to_owned());
+        let request = jobs.intake.output("request").to_owned();
         for job in ["run", "judge", "publish"] {
             self.checkout(&format!("job-{run}-{job}/workspace"), &base);
         }

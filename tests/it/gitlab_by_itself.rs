@@ -30,20 +30,20 @@ fn a_status_goes_only_where_gitlab_lets_it() {
             ),
         )
     };
-    assert_eq!(set("gate", "pending").0, 201);
-    assert_eq!(set("gate", "pending"), stuck("enqueue", "pending"));
-    assert_eq!(set("gate", "running").0, 201);
-    assert_eq!(set("gate", "running"), stuck("run", "running"));
-    assert_eq!(set("gate", "pending"), stuck("enqueue", "running"));
-    assert_eq!(set("gate", "skipped"), stuck("skip", "running"));
-    assert_eq!(set("gate", "success").0, 201);
+    assert_eq!(set("intake", "pending").0, 201);
+    assert_eq!(set("intake", "pending"), stuck("enqueue", "pending"));
+    assert_eq!(set("intake", "running").0, 201);
+    assert_eq!(set("intake", "running"), stuck("run", "running"));
+    assert_eq!(set("intake", "pending"), stuck("enqueue", "running"));
+    assert_eq!(set("intake", "skipped"), stuck("skip", "running"));
+    assert_eq!(set("intake", "success").0, 201);
     assert_eq!(world.status_lines(&head), ["omk: success (success)"]);
     // One that has ended stays; the next is another, which takes its place.
     assert_eq!(
         (
-            set("gate", "success").0,
-            set("gate", "failed").0,
-            set("gate", "skipped").0
+            set("intake", "success").0,
+            set("intake", "failed").0,
+            set("intake", "skipped").0
         ),
         (201, 201, 201)
     );
@@ -52,7 +52,7 @@ fn a_status_goes_only_where_gitlab_lets_it() {
     assert_eq!(all.as_array().unwrap().len(), 4);
     // Somebody else's is another too, even while the first runs.
     assert_eq!(
-        (set("gate", "running").0, set("contributor", "running").0),
+        (set("intake", "running").0, set("contributor", "running").0),
         (201, 201)
     );
     assert_eq!(world.status_lines(&head).len(), 1);
@@ -72,7 +72,7 @@ fn a_status_belongs_to_a_pipeline_of_its_commit_and_to_who_may_touch_the_branch(
         |name: &str, body: Value| world.api(name, "POST", &format!("/statuses/{main}"), &body);
     let wanted = json!({"state": "running", "name": "x", "pipeline_id": pipeline.id});
     assert_eq!(
-        set("gate", wanted.clone()).status,
+        set("intake", wanted.clone()).status,
         403,
         "its pipeline is of a protected branch"
     );
@@ -82,7 +82,7 @@ fn a_status_belongs_to_a_pipeline_of_its_commit_and_to_who_may_touch_the_branch(
     );
     let taken = set(
         "maintainer",
-        json!({"state": "running", "name": "omk-gate", "pipeline_id": pipeline.id}),
+        json!({"state": "running", "name": "omk-intake", "pipeline_id": pipeline.id}),
     );
     assert_eq!(
         taken.json()["message"],
@@ -102,7 +102,7 @@ fn a_status_belongs_to_a_pipeline_of_its_commit_and_to_who_may_touch_the_branch(
     assert_eq!(
         world
             .api(
-                "gate",
+                "intake",
                 "POST",
                 &format!("/pipelines/{}/cancel", pipeline.id),
                 &Value::Null
@@ -115,7 +115,7 @@ fn a_status_belongs_to_a_pipeline_of_its_commit_and_to_who_may_touch_the_branch(
         .control("protect", &json!({"branch": "main", "merge": 30}));
     let cancelled = world
         .api(
-            "gate",
+            "intake",
             "POST",
             &format!("/pipelines/{}/cancel", pipeline.id),
             &Value::Null,
@@ -199,7 +199,7 @@ fn a_push_makes_a_version_and_a_system_note_and_keeps_protected_branches() {
         .0
     );
     // GitLab has no scope for notes alone: `api` may push, too.
-    assert!(push("gate", &["HEAD:refs/heads/y"]).0);
+    assert!(push("intake", &["HEAD:refs/heads/y"]).0);
     for (login, word) in [
         ("judge", "push"),
         ("reader", "push"),
@@ -222,14 +222,14 @@ fn a_reaction_moves_a_notes_time_as_editing_does() {
     world.passes(60);
     world
         .api(
-            "gate",
+            "intake",
             "POST",
             &format!("{at}/award_emoji"),
             &json!({"name": "eyes"}),
         )
         .expect(201);
     let twice = world.api(
-        "gate",
+        "intake",
         "POST",
         &format!("{at}/award_emoji"),
         &json!({"name": "eyes"}),
@@ -265,7 +265,7 @@ fn a_reaction_moves_a_notes_time_as_editing_does() {
     );
     assert_eq!(
         world
-            .api("gate", "PUT", &at, &json!({"body": "mine"}))
+            .api("intake", "PUT", &at, &json!({"body": "mine"}))
             .status,
         403
     );
@@ -337,7 +337,7 @@ fn artifacts_are_of_their_job_and_may_lie_elsewhere() {
         .unwrap()
         .to_owned();
     assert_eq!(
-        world.uploads(pipeline.jobs["omk-gate"], &token, b"forged"),
+        world.uploads(pipeline.jobs["omk-intake"], &token, b"forged"),
         403,
         "it is another job's token"
     );
@@ -425,5 +425,5 @@ fn only_a_trigger_token_starts_a_pipeline_and_it_is_in_no_payload() {
     assert!(closed.payload.unwrap().contains("\"action\": \"close\""));
     assert_eq!(world.state()["pipelines"].as_array().unwrap().len(), 2);
     world.level(BOT, 0);
-    assert_eq!(world.api("gate", "GET", "", &Value::Null).status, 404);
+    assert_eq!(world.api("intake", "GET", "", &Value::Null).status, 404);
 }

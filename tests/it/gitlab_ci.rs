@@ -14,7 +14,7 @@ use crate::gitlab_job::{LabJob, Pipeline};
 use crate::gitlab_runner::{Runner, said};
 use crate::gitlab_world::{GitLabWorld, REQUEST, SOURCE};
 
-const FOUR: [&str; 4] = ["gate", "run", "judge", "publish"];
+const FOUR: [&str; 4] = ["intake", "run", "judge", "publish"];
 
 /// The model's key, as a project's variable has it.
 pub(crate) const KEY: &str = "sk-the-models-own-key-0123456789";
@@ -38,7 +38,7 @@ impl Site {
             1,
         );
         let tokens = json!({
-            "omk/gate": "glpat-gate", "omk/run": "glpat-run", "omk/judge": "glpat-judge", "omk/publish": "glpat-publish",
+            "omk/intake": "glpat-intake", "omk/run": "glpat-run", "omk/judge": "glpat-judge", "omk/publish": "glpat-publish",
             "omk/one-job": "glpat-publish",
         });
         let settings = json!({"OMK_TOKEN": tokens, "KIMI_API_KEY": {"omk/run": KEY}, "OMK_WRITE_SPACING": {"*": "0s"}});
@@ -78,7 +78,7 @@ impl Site {
         }
         let out = self.runner.job(job, &variables);
         for secret in [
-            "glpat-gate",
+            "glpat-intake",
             "glpat-run",
             "glpat-judge",
             "glpat-publish",
@@ -287,7 +287,7 @@ fn a_merge_request_gets_a_plan_check_without_any_token() {
         "contributor",
         &format!("refs/merge-requests/{REQUEST}/head"),
     );
-    let job = site.takes("gate", "omk-gate", &pipeline, false);
+    let job = site.takes("intake", "omk-intake", &pipeline, false);
     assert_eq!(job.status, "failed", "{}{}", job.out, job.err);
     let remarks: Value = serde_json::from_str(&job.files["gl-code-quality-report.json"]).unwrap();
     assert_eq!(remarks[0]["location"]["path"], "omk.yaml");

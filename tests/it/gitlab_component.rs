@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Map, Value, json};
 
-pub(crate) const JOBS: [&str; 4] = ["omk-gate", "omk-run", "omk-judge", "omk-publish"];
+pub(crate) const JOBS: [&str; 4] = ["omk-intake", "omk-run", "omk-judge", "omk-publish"];
 
 const STARTED: &str = "$CI_PIPELINE_SOURCE =~ /^(schedule|web|api|trigger)$/ && $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH";
 const MERGE_REQUEST: &str =
@@ -286,14 +286,14 @@ fn no_secret_has_a_value_or_even_a_name_in_the_component() {
 #[test]
 fn of_what_a_job_leaves_the_runner_hands_on_the_gates_alone() {
     let need = |job: &str, artifacts: bool| json!({"job": job, "artifacts": artifacts});
-    assert_eq!(job("omk-gate")["needs"], json!([]));
-    assert_eq!(job("omk-run")["needs"], json!([need("omk-gate", true)]));
+    assert_eq!(job("omk-intake")["needs"], json!([]));
+    assert_eq!(job("omk-run")["needs"], json!([need("omk-intake", true)]));
     assert_eq!(
         job("omk-judge")["needs"],
-        json!([need("omk-gate", true), need("omk-run", false)])
+        json!([need("omk-intake", true), need("omk-run", false)])
     );
     let publish = json!([
-        need("omk-gate", true),
+        need("omk-intake", true),
         need("omk-run", false),
         need("omk-judge", false)
     ]);
@@ -304,7 +304,7 @@ fn of_what_a_job_leaves_the_runner_hands_on_the_gates_alone() {
 fn only_publish_sets_variables_and_only_developers_see_what_jobs_leave() {
     let quality = "omk-out/gl-code-quality-report.json";
     let reports = [
-        ("omk-gate", json!({"codequality": quality})),
+        ("omk-intake", json!({"codequality": quality})),
         ("omk-run", Value::Null),
         ("omk-judge", Value::Null),
         (
@@ -336,7 +336,7 @@ fn merge_requests_get_a_plan_check_and_only_the_default_branch_gets_runs() {
         None => json!({"if": STARTED}),
     };
     assert_eq!(
-        job("omk-gate")["rules"],
+        job("omk-intake")["rules"],
         json!([{"if": MERGE_REQUEST}, started(None)])
     );
     assert_eq!(job("omk-run")["rules"], json!([started(None)]));
@@ -446,7 +446,7 @@ impl Machine {
             "-c",
             &format!(
                 "set -eo pipefail\n{}\n",
-                scripts(&job("omk-gate")).join("\n")
+                scripts(&job("omk-intake")).join("\n")
             ),
         ]);
         shell

@@ -193,7 +193,7 @@ fn the_page_names_every_environment_and_every_job() {
         .collect();
     assert_eq!(
         scopes,
-        ["omk/gate", "omk/judge", "omk/publish", "omk/run"].into()
+        ["omk/intake", "omk/judge", "omk/publish", "omk/run"].into()
     );
 }
 

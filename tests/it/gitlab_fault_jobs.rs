@@ -75,7 +75,7 @@ fn stopped(
 fn a_run_job_that_is_cancelled_or_times_out_is_said_to_be() {
     let (_outside, pipe, world) = long();
     let steps = Steps::start(&world);
-    steps.job("gate").exits(0);
+    steps.job("intake").exits(0);
     // A runner ends a job that takes too long in the same way; what it leaves is uploaded, and the
     // job has failed.
     let run = stopped(&steps, &pipe, Signal::TERM, || {}).exits(130);
@@ -99,7 +99,7 @@ fn a_run_job_that_is_cancelled_or_times_out_is_said_to_be() {
 fn a_run_job_that_is_killed_is_said_to_have_left_nothing() {
     let (_outside, pipe, world) = long();
     let mut steps = Steps::start(&world);
-    steps.job("gate").exits(0);
+    steps.job("intake").exits(0);
     let run = stopped(&steps, &pipe, Signal::KILL, || {});
     assert_eq!((run.code, run.files.len()), (None, 0));
     steps
@@ -213,10 +213,10 @@ fn without(archive: &[u8], name: &str) -> Vec<u8> {
 fn a_pipeline_that_is_cancelled_from_the_merge_request_is_told_and_stays_so() {
     let (_outside, pipe, world) = long();
     let mut steps = Steps::start(&world);
-    steps.job("gate").exits(0);
+    steps.job("intake").exits(0);
     // Whoever may not merge to the branch of a pipeline may not cancel it either; that is told.
     let refused = Steps::of(&world, "/omk cancel");
-    refused.job("gate").exits(0);
+    refused.job("intake").exits(0);
     let told = world.replies(REQUEST).remove(1);
     assert!(
         told.contains("omk may not do that here") && told.contains("Protected branches"),
@@ -233,7 +233,7 @@ fn a_pipeline_that_is_cancelled_from_the_merge_request_is_told_and_stays_so() {
     let mut asked = None;
     let run = stopped(&steps, &pipe, Signal::TERM, || {
         let cancel = Steps::of(&world, "/omk cancel");
-        cancel.job("gate").exits(0);
+        cancel.job("intake").exits(0);
         cancel.job("publish").exits(0).says("nothing to run");
         asked = Some(cancel.note);
     });

@@ -102,7 +102,7 @@ fn many_gates_with_many_findings_fit_into_gitlabs_limits() {
     ];
     let world = GitLabWorld::with_files(&files);
     let steps = Steps::start(&world);
-    for command in ["gate", "run", "judge"] {
+    for command in ["intake", "run", "judge"] {
         steps.job(command).exits(0);
     }
     let job = steps.job("publish").exits(0);
@@ -167,7 +167,7 @@ fn a_poll_looks_through_forty_merge_requests() {
     }
     let poll = world.pipeline("schedule", "maintainer");
     let gate = world
-        .omk_ci("gate", &poll, &[("OMK_POLL", "true")])
+        .omk_ci("intake", &poll, &[("OMK_POLL", "true")])
         .exits(0)
         .says("4 commands in 41 merge requests");
     let request: Value = serde_json::from_str(&gate.files["request.json"]).unwrap();
@@ -191,7 +191,7 @@ fn a_poll_looks_through_forty_merge_requests() {
     // The next one finds the rest.
     let poll = world.pipeline("schedule", "maintainer");
     let gate = world
-        .omk_ci("gate", &poll, &[("OMK_POLL", "true")])
+        .omk_ci("intake", &poll, &[("OMK_POLL", "true")])
         .exits(0);
     let request: Value = serde_json::from_str(&gate.files["request.json"]).unwrap();
     assert_eq!(

@@ -15,13 +15,13 @@ fn an_api_that_is_gone_for_a_whole_job_loses_nothing() {
     let mut steps = Steps::start(&world);
     steps.env = vec![NOWHERE];
     steps
-        .job("gate")
+        .job("intake")
         .exits(5)
         .says("cannot connect to http://127.0.0.1:9/api/v4");
     assert_eq!(world.awards(&steps.note), "");
     steps.env.clear();
     // It was back for the retry, and is gone again for the run, which needs git alone.
-    steps.again("gate").exits(0);
+    steps.again("intake").exits(0);
     steps.env = vec![NOWHERE];
     let run = steps.job("run").exits(0);
     assert!(
@@ -41,7 +41,7 @@ fn an_api_that_is_gone_for_a_whole_job_loses_nothing() {
 fn a_git_that_is_gone_is_said_and_tried_again_by_hand() {
     let world = GitLabWorld::start();
     let mut steps = Steps::start(&world);
-    steps.job("gate").exits(0);
+    steps.job("intake").exits(0);
     world.fault(&json!({"path": "/git-upload-pack$", "status": 503, "times": 99}));
     steps.job("run").exits(5);
     steps.job("judge").exits(3).says("the run could not start");
@@ -107,7 +107,7 @@ fn nonsense_is_called_so_and_nothing_is_done_for_it() {
         let world = GitLabWorld::start();
         let steps = Steps::start(&world);
         world.fault(&json!({"method": "GET", "path": path, "raw": raw, "times": 9}));
-        let job = steps.job("gate");
+        let job = steps.job("intake");
         assert!(matches!(job.code, Some(3 | 5)), "{path}: {job:#?}");
         job.says("error: failed to ").says("makes no sense");
         assert!(world.writes().is_empty(), "{path}: {:?}", world.writes());

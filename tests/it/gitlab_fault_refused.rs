@@ -121,7 +121,7 @@ fn statuses_that_may_not_be_written_are_missed_and_nothing_else_is() {
     let refused = json!({"method": "POST", "path": "/statuses/", "status": 403, "times": 99, "body": {"message": "403 Forbidden"}});
     world.fault(&refused);
     steps
-        .job("gate")
+        .job("intake")
         .exits(0)
         .says("the token may not do that (403: Forbidden)");
     for command in ["run", "judge", "publish"] {
@@ -166,7 +166,7 @@ fn a_scope_that_is_missing_is_named() {
     // A token that can only read cannot mark the note, so nothing is done.
     steps.env = vec![("OMK_TOKEN", "glpat-judge")];
     steps
-        .job("gate")
+        .job("intake")
         .exits(3)
         .says("The request requires higher privileges than provided by the access token");
     assert_eq!(
@@ -178,7 +178,7 @@ fn a_scope_that_is_missing_is_named() {
     );
     // With a better one the same job does it.
     steps.env.clear();
-    steps.again("gate").exits(0);
+    steps.again("intake").exits(0);
     steps.job("run").exits(0);
     steps.job("judge").exits(0);
     // One that can only read and push: the result is safe, and the rest is named.
@@ -237,9 +237,11 @@ fn a_token_that_is_revoked_in_the_middle_loses_nothing() {
     // One that was never good is said at once.
     world.door.control(
         "token_state",
-        &json!({"token": "glpat-gate", "expired": true}),
+        &json!({"token": "glpat-intake", "expired": true}),
     );
     let next = Steps::start(&world);
-    next.job("gate").exits(3).says("the token is refused (401)");
+    next.job("intake")
+        .exits(3)
+        .says("the token is refused (401)");
     assert_eq!(world.awards(&next.note), "");
 }

@@ -45,10 +45,10 @@ fn a_publication_that_is_retried_at_gitlab_writes_nothing_twice() {
 fn a_gate_that_is_retried_starts_nothing_twice() {
     let world = GitLabWorld::start();
     let mut steps = Steps::start(&world);
-    steps.job("gate").exits(0);
+    steps.job("intake").exits(0);
     let writes = world.writes();
     steps
-        .again("gate")
+        .again("intake")
         .exits(0)
         .says("an earlier try of this job has accepted run");
     assert_eq!(world.writes(), writes);
@@ -57,7 +57,7 @@ fn a_gate_that_is_retried_starts_nothing_twice() {
     }
     steps.is_whole();
     // What has ended is not begun again.
-    steps.again("gate").exits(0).says("answered already");
+    steps.again("intake").exits(0).says("answered already");
     steps.again("publish").exits(0).says("nothing to run");
     steps.is_whole();
 }
@@ -68,14 +68,14 @@ fn a_poll_that_is_retried_goes_on_with_its_run() {
     let mut steps = Steps::start(&world);
     steps.pipeline = world.pipeline("schedule", "maintainer");
     steps.env.push(("OMK_POLL", "true"));
-    let request = steps.job("gate").exits(0).files["request.json"].clone();
-    let again = steps.again("gate").exits(0).files["request.json"].clone();
+    let request = steps.job("intake").exits(0).files["request.json"].clone();
+    let again = steps.again("intake").exits(0).files["request.json"].clone();
     assert_eq!(request, again);
     assert_ne!(request.trim(), "null");
     // Another pipeline's poll has nothing to do with it.
     let other = world.pipeline("schedule", "maintainer");
     let told = world
-        .omk_ci("gate", &other, &[("OMK_POLL", "true")])
+        .omk_ci("intake", &other, &[("OMK_POLL", "true")])
         .exits(0);
     assert_eq!(told.files["request.json"].trim(), "null");
 }
@@ -88,7 +88,7 @@ fn a_note_that_two_pipelines_see_at_once_is_answered_by_one() {
     let other =
         json!({"path": "award", "body": {"id": steps.note["id"], "name": "eyes", "username": BOT}});
     world.fault(&json!({"method": "GET", "path": "/award_emoji", "when": "after", "do": [other]}));
-    steps.job("gate").exits(0).says("answered already");
+    steps.job("intake").exits(0).says("answered already");
     steps.job("run").exits(0).says("nothing to run");
     steps.job("judge").exits(0);
     steps.job("publish").exits(0);
@@ -103,7 +103,7 @@ fn a_note_that_two_pipelines_see_at_once_is_answered_by_one() {
     // A poll meets it, too.
     let poll = world.pipeline("schedule", "maintainer");
     world
-        .omk_ci("gate", &poll, &[("OMK_POLL", "true")])
+        .omk_ci("intake", &poll, &[("OMK_POLL", "true")])
         .exits(0);
     assert_eq!(world.replies(REQUEST).len(), 0);
 }
@@ -140,7 +140,7 @@ fn an_older_run_that_ends_later_gives_way() {
 fn moved_before(command: &str, plan: &str) -> (GitLabWorld, String) {
     let world = GitLabWorld::with_plan(plan);
     let steps = Steps::start(&world);
-    for stage in ["gate", "run", "judge", "publish"] {
+    for stage in ["intake", "run", "judge", "publish"] {
         if stage == command {
             world.git(&["checkout", "--quiet", SOURCE]);
             world.pushes("contributor", SOURCE, &[("feature.txt", "all of it\n")]);
@@ -196,7 +196,7 @@ fn a_head_that_moves_before_the_gate_needs_its_commit_named() {
     world.git(&["checkout", "--quiet", SOURCE]);
     world.door.control("push_age", &json!({"seconds": -5}));
     let moved = world.pushes("contributor", SOURCE, &[("feature.txt", "all of it\n")]);
-    steps.job("gate").exits(0);
+    steps.job("intake").exits(0);
     steps.job("run").exits(0).says("nothing to run");
     assert_eq!(steps.refs().len(), 0);
     assert!(steps.reply().contains(&moved[..12]), "{}", steps.reply());

@@ -44,7 +44,7 @@ fn a_project_in_deep_groups_is_served_like_any_other() {
 fn a_project_that_was_renamed_meanwhile_is_the_same_project() {
     let world = GitLabWorld::start();
     let mut steps = Steps::start(&world);
-    steps.job("gate").exits(0);
+    steps.job("intake").exits(0);
     world.door.control("rename_project", &json!({"to": DEEP}));
     // Jobs that GitLab had given their variables before.
     for command in ["run", "judge", "publish"] {
@@ -55,7 +55,7 @@ fn a_project_that_was_renamed_meanwhile_is_the_same_project() {
     let url = format!("{}/{DEEP}", world.door.site);
     steps.env = vec![("CI_PROJECT_PATH", DEEP), ("CI_PROJECT_URL", &url)];
     steps.again("publish").exits(2).says("another repository");
-    steps.again("gate").exits(0).says("answered already");
+    steps.again("intake").exits(0).says("answered already");
 }
 
 #[test]
@@ -86,11 +86,11 @@ fn an_authority_of_ones_own_is_trusted_by_api_and_git() {
             .filter(|entry| entry["who"] == BOT)
             .count()
     };
-    let job = steps.job("gate");
+    let job = steps.job("intake");
     assert!(matches!(job.code, Some(2 | 5)), "{job:#?}");
     assert_eq!(ours(), 0);
     steps.env.push(("CI_SERVER_TLS_CA_FILE", &authority));
-    steps.again("gate").exits(0);
+    steps.again("intake").exits(0);
     for command in ["run", "judge", "publish"] {
         steps.job(command).exits(0);
     }

@@ -44,7 +44,7 @@ impl<'w> Steps<'w> {
     /// A run that is judged, and waits to be published.
     pub(crate) fn judged(world: &'w GitLabWorld) -> Self {
         let steps = Self::start(world);
-        for command in ["gate", "run", "judge"] {
+        for command in ["intake", "run", "judge"] {
             steps.job(command).exits(0);
         }
         steps
@@ -76,7 +76,7 @@ impl<'w> Steps<'w> {
 
     /// All four jobs, which end well.
     pub(crate) fn all(&self) {
-        for command in ["gate", "run", "judge", "publish"] {
+        for command in ["intake", "run", "judge", "publish"] {
             self.job(command).exits(0);
         }
     }

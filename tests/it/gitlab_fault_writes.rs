@@ -68,7 +68,7 @@ fn a_dashboard_at_gitlab_is_there_once() {
     }
     for _ in 0..2 {
         let pipeline = world.pipeline("schedule", "maintainer");
-        for command in ["gate", "run", "judge", "publish"] {
+        for command in ["intake", "run", "judge", "publish"] {
             world.omk_ci(command, &pipeline, &[]).exits(0);
         }
     }

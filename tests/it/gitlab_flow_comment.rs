@@ -11,7 +11,7 @@ fn a_comment_is_run_judged_and_delivered_by_four_jobs() {
     let jobs = world.jobs(&world.hooked(&note), &[]);
     let files =
         |job: &crate::gitlab_job::LabJob| job.files.keys().cloned().collect::<Vec<_>>().join(" ");
-    assert_eq!(files(&jobs.gate), "request.json");
+    assert_eq!(files(&jobs.intake), "request.json");
     assert_eq!(files(jobs.judge.as_ref().unwrap()), "judgement.json");
     let run = jobs.run.as_ref().unwrap();
     for name in [
@@ -115,11 +115,11 @@ fn one_job_leaves_no_state_where_none_is_to_be_kept() {
 fn a_note_is_answered_once_however_often_the_webhook_calls() {
     let world = GitLabWorld::start();
     let note = world.comments("maintainer", "/omk run");
-    world.omk_ci("gate", &world.hooked(&note), &[]).exits(0);
+    world.omk_ci("intake", &world.hooked(&note), &[]).exits(0);
     let writes = world.writes().len();
     let jobs = world.jobs(&world.hooked(&note), &[]);
-    assert_eq!(jobs.gate.files["request.json"].trim(), "null");
-    jobs.gate.exits(0).says("answered already");
+    assert_eq!(jobs.intake.files["request.json"].trim(), "null");
+    jobs.intake.exits(0).says("answered already");
     for job in [jobs.run, jobs.judge, jobs.publish] {
         job.unwrap().exits(0).says("nothing to run");
     }
@@ -134,18 +134,18 @@ fn a_payload_is_not_believed_about_what_the_note_says() {
     hook["object_attributes"]["note"] = "/omk run".into();
     hook["user"]["username"] = "owner".into();
     world
-        .omk_ci("gate", &world.triggered(&hook), &[])
+        .omk_ci("intake", &world.triggered(&hook), &[])
         .exits(0)
         .says("says nothing to omk");
     hook["object_attributes"]["id"] = 4711.into();
     world
-        .omk_ci("gate", &world.triggered(&hook), &[])
+        .omk_ci("intake", &world.triggered(&hook), &[])
         .exits(0)
         .says("the comment is gone");
     hook["object_attributes"]["id"] = note["id"].clone();
     hook["object_attributes"]["action"] = "update".into();
     world
-        .omk_ci("gate", &world.triggered(&hook), &[])
+        .omk_ci("intake", &world.triggered(&hook), &[])
         .exits(0)
         .says("only a new note");
     assert_eq!(world.writes(), [""; 0]);
@@ -156,7 +156,7 @@ fn who_may_too_little_is_marked_and_told_and_the_job_is_green() {
     let world = GitLabWorld::start();
     for login in ["reader", "guest", "drive-by"] {
         let note = world.comments(login, "/omk run");
-        world.omk_ci("gate", &world.hooked(&note), &[]).exits(0);
+        world.omk_ci("intake", &world.hooked(&note), &[]).exits(0);
         assert_eq!(world.awards(&note), "eyes, confused", "{login}");
     }
     assert_eq!(world.replies(REQUEST).len(), 3);
@@ -172,14 +172,14 @@ fn a_run_is_cancelled_with_its_pipeline_and_everything_says_so() {
         &serde_json::json!({"branch": "main", "merge": 30}),
     );
     let pipeline = world.hooked(&world.comments("maintainer", "/omk run"));
-    world.omk_ci("gate", &pipeline, &[]).exits(0);
+    world.omk_ci("intake", &pipeline, &[]).exits(0);
     assert!(
         world.status_lines(&head)[0].starts_with("omk: running"),
         "{:?}",
         world.status_lines(&head)
     );
     let status = world.comments("contributor", "/omk status");
-    world.omk_ci("gate", &world.hooked(&status), &[]).exits(0);
+    world.omk_ci("intake", &world.hooked(&status), &[]).exits(0);
     let jobs = format!("/-/pipelines/{}", pipeline.id);
     assert!(
         world.replies(REQUEST)[1].contains(&jobs),
@@ -187,7 +187,7 @@ fn a_run_is_cancelled_with_its_pipeline_and_everything_says_so() {
         world.replies(REQUEST)
     );
     let cancel = world.comments("contributor", "/omk cancel");
-    world.omk_ci("gate", &world.hooked(&cancel), &[]).exits(0);
+    world.omk_ci("intake", &world.hooked(&cancel), &[]).exits(0);
     assert_eq!(
         world.get(&format!("/jobs/{}", pipeline.jobs["omk-run"]))["status"],
         "canceled"
@@ -203,7 +203,7 @@ fn a_run_is_cancelled_with_its_pipeline_and_everything_says_so() {
         "{replies:#?}"
     );
     let again = world.comments("contributor", "/omk cancel");
-    world.omk_ci("gate", &world.hooked(&again), &[]).exits(0);
+    world.omk_ci("intake", &world.hooked(&again), &[]).exits(0);
     assert!(
         world.replies(REQUEST)[3].contains("nothing to cancel"),
         "{:#?}",
@@ -218,7 +218,7 @@ fn a_closed_merge_request_leaves_no_branch_of_ours() {
     world.jobs(&world.hooked(&note), &[]).published().exits(0);
     let hook = world.request_hook(REQUEST, "close");
     world
-        .omk_ci("gate", &world.triggered(&hook), &[])
+        .omk_ci("intake", &world.triggered(&hook), &[])
         .exits(0)
         .says("is open again");
     assert!(world.refs().contains_key("refs/heads/omk/run/mr-12"));
@@ -232,7 +232,7 @@ fn a_closed_merge_request_leaves_no_branch_of_ours() {
         .expect(200);
     let hook = world.request_hook(REQUEST, "close");
     world
-        .omk_ci("gate", &world.triggered(&hook), &[])
+        .omk_ci("intake", &world.triggered(&hook), &[])
         .exits(0)
         .says("1 branch of mr-12 removed");
     assert!(!world.refs().contains_key("refs/heads/omk/run/mr-12"));

@@ -20,7 +20,7 @@ fn a_plan_is_checked_and_the_commit_status_tells() {
     let pipeline = world.pipeline_on("merge_request_event", "contributor", HEAD);
     // The variable is unprotected, or the pipeline would not have it.
     let gate = world
-        .omk_ci("gate", &pipeline, &[("OMK_TOKEN", "glpat-gate")])
+        .omk_ci("intake", &pipeline, &[("OMK_TOKEN", "glpat-intake")])
         .exits(0);
     let lines = world.status_lines(&world.tip(SOURCE));
     assert!(
@@ -43,7 +43,7 @@ fn without_a_token_the_job_its_log_and_its_reports_tell() {
     let world = with(&PLAN.replace("run: echo", "rum: echo"));
     let pipeline = world.pipeline_on("merge_request_event", "contributor", HEAD);
     let gate = world
-        .omk_ci("gate", &pipeline, &[("OMK_TOKEN", "")])
+        .omk_ci("intake", &pipeline, &[("OMK_TOKEN", "")])
         .exits(2)
         .says("rum");
     assert!(world.statuses(&world.tip(SOURCE)).is_empty());
@@ -59,7 +59,7 @@ fn without_a_token_the_job_its_log_and_its_reports_tell() {
     let good = with(&PLAN.replace("echo right", "echo better"));
     let pipeline = good.pipeline_on("merge_request_event", "contributor", HEAD);
     let gate = good
-        .omk_ci("gate", &pipeline, &[("OMK_TOKEN", "")])
+        .omk_ci("intake", &pipeline, &[("OMK_TOKEN", "")])
         .exits(0);
     assert!(
         gate.files["summary.md"].contains("echo better"),
@@ -74,14 +74,14 @@ fn a_fork_is_told_by_its_job_alone() {
     let pipeline = world.pipeline_on("merge_request_event", "contributor", HEAD);
     let fork = [
         ("CI_MERGE_REQUEST_SOURCE_PROJECT_ID", "4711"),
-        ("OMK_TOKEN", "glpat-gate"),
+        ("OMK_TOKEN", "glpat-intake"),
     ];
-    let gate = world.omk_ci("gate", &pipeline, &fork).exits(0);
+    let gate = world.omk_ci("intake", &pipeline, &fork).exits(0);
     assert!(
         world.statuses(&world.tip(SOURCE)).is_empty() && world.writes().is_empty(),
         "{gate:#?}"
     );
     let without = [fork[0], ("OMK_TOKEN", "")];
     let pipeline = world.pipeline_on("merge_request_event", "contributor", HEAD);
-    world.omk_ci("gate", &pipeline, &without).exits(0);
+    world.omk_ci("intake", &pipeline, &without).exits(0);
 }

@@ -8,7 +8,7 @@ const POLL: &[(&str, &str)] = &[("OMK_POLL", "true")];
 
 fn polled(world: &GitLabWorld) -> crate::gitlab_job::LabJob {
     world
-        .omk_ci("gate", &world.pipeline("schedule", "maintainer"), POLL)
+        .omk_ci("intake", &world.pipeline("schedule", "maintainer"), POLL)
         .exits(0)
 }
 
@@ -62,7 +62,7 @@ fn a_poll_leads_to_a_delivery() {
     let world = GitLabWorld::start();
     let note = world.comments("maintainer", "/omk run");
     let pipeline = world.pipeline("schedule", "maintainer");
-    world.omk_ci("gate", &pipeline, POLL).exits(0);
+    world.omk_ci("intake", &pipeline, POLL).exits(0);
     for command in ["run", "judge", "publish"] {
         world.omk_ci(command, &pipeline, &[]).exits(0);
     }
@@ -77,7 +77,9 @@ fn our_own_notes_old_ones_and_marked_ones_are_left_alone() {
     world.door.control("notes", &old);
     world.comments(BOT, "/omk run");
     let webhook = world.comments("contributor", "/omk help");
-    world.omk_ci("gate", &world.hooked(&webhook), &[]).exits(0);
+    world
+        .omk_ci("intake", &world.hooked(&webhook), &[])
+        .exits(0);
     let writes = world.writes().len();
     let gate = polled(&world);
     assert_eq!(
@@ -110,7 +112,7 @@ fn a_note_that_cannot_be_marked_is_not_acted_upon() {
     let world = GitLabWorld::start();
     world.comments("maintainer", "/omk run");
     world.fault(&json!({"method": "POST", "path": "award_emoji", "status": 403, "times": 99}));
-    let gate = world.omk_ci("gate", &world.pipeline("schedule", "maintainer"), POLL);
+    let gate = world.omk_ci("intake", &world.pipeline("schedule", "maintainer"), POLL);
     assert_ne!(gate.code, Some(0), "{gate:#?}");
     assert!(world.replies(REQUEST).is_empty() && world.statuses(&world.tip(SOURCE)).is_empty());
 }
@@ -169,7 +171,7 @@ fn whoever_starts_a_pipeline_names_tasks_and_a_push_starts_nothing() {
     let world = GitLabWorld::start();
     let gate = world
         .omk_ci(
-            "gate",
+            "intake",
             &world.pipeline("web", "maintainer"),
             &[("OMK_TASKS", "fix")],
         )
@@ -180,14 +182,14 @@ fn whoever_starts_a_pipeline_names_tasks_and_a_push_starts_nothing() {
     );
     let gate = world
         .omk_ci(
-            "gate",
+            "intake",
             &world.pipeline("api", "maintainer"),
             &[("OMK_TASKS", "fixx")],
         )
         .exits(2);
     assert!(gate.err.contains("did you mean `fix`?"), "{gate:#?}");
     let jobs = world.jobs(&world.pipeline("push", "maintainer"), &[]);
-    jobs.gate
+    jobs.intake
         .exits(0)
         .says("does nothing in a pipeline of the source `push`");
     jobs.publish.unwrap().exits(0).says("nothing to run");

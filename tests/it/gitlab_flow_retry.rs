@@ -96,14 +96,14 @@ fn a_status_that_leads_elsewhere_is_not_followed() {
         &[],
     );
     assert!(
-        jobs.gate.files["request.json"].contains("\"what\":\"retry\""),
+        jobs.intake.files["request.json"].contains("\"what\":\"retry\""),
         "{:#?}",
-        jobs.gate
+        jobs.intake
     );
     assert!(
-        !jobs.gate.files["request.json"].contains("previous"),
+        !jobs.intake.files["request.json"].contains("previous"),
         "{:#?}",
-        jobs.gate
+        jobs.intake
     );
     assert!(
         world

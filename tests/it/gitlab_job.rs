@@ -25,10 +25,10 @@ use crate::gitlab_world::{GitLabWorld, NUMBER, PROJECT, REQUEST};
 
 /// The jobs of the component, their stages, and whose artifacts each finds in its directory.
 const JOBS: &[(&str, &[&str])] = &[
-    ("gate", &[]),
-    ("run", &["gate"]),
-    ("judge", &["gate"]),
-    ("publish", &["gate"]),
+    ("intake", &[]),
+    ("run", &["intake"]),
+    ("judge", &["intake"]),
+    ("publish", &["intake"]),
 ];
 
 /// The source of a merge request's own pipelines.
@@ -44,7 +44,7 @@ pub(crate) struct Pipeline {
     pub(crate) commit: String,
     /// Who started it.
     pub(crate) login: String,
-    /// The numbers of its jobs: `omk-gate`, or `agents` for all stages in one.
+    /// The numbers of its jobs: `omk-intake`, or `agents` for all stages in one.
     pub(crate) jobs: BTreeMap<String, u64>,
     /// What is in the file that TRIGGER_PAYLOAD names.
     pub(crate) payload: Option<String>,
@@ -103,7 +103,7 @@ impl LabJob {
 #[derive(Debug)]
 pub(crate) struct LabJobs {
     pub(crate) pipeline: Pipeline,
-    pub(crate) gate: LabJob,
+    pub(crate) intake: LabJob,
     pub(crate) run: Option<LabJob>,
     pub(crate) judge: Option<LabJob>,
     pub(crate) publish: Option<LabJob>,
@@ -356,15 +356,15 @@ impl GitLabWorld {
             .status
     }
 
-    /// The jobs that the component has for such a pipeline: gate alone for a merge request's; else
-    /// run too where gate did well, and judge and publish in any case, unless the pipeline was
+    /// The jobs that the component has for such a pipeline: intake alone for a merge request's; else
+    /// run too where intake did well, and judge and publish in any case, unless the pipeline was
     /// cancelled. `env` is for the one that runs.
     pub(crate) fn jobs(&self, pipeline: &Pipeline, env: &[(&str, &str)]) -> LabJobs {
-        let gate = self.omk_ci("gate", pipeline, &[]);
-        let well = gate.status == "success";
+        let intake = self.omk_ci("intake", pipeline, &[]);
+        let well = intake.status == "success";
         let mut jobs = LabJobs {
             pipeline: pipeline.clone(),
-            gate,
+            intake,
             run: None,
             judge: None,
             publish: None,
@@ -508,19 +508,19 @@ fn a_job_finds_what_it_needs_and_leaves_what_it_made() {
         "the token is no part of the payload"
     );
     // A runner that only writes a file, in omk's place.
-    let (_, place) = world.job("gate", &pipeline, &[]);
+    let (_, place) = world.job("intake", &pipeline, &[]);
     let token = std::fs::read_to_string(
         world
             .at("builds")
-            .join(format!("{}.tmp/job-token", pipeline.jobs["omk-gate"])),
+            .join(format!("{}.tmp/job-token", pipeline.jobs["omk-intake"])),
     );
     std::fs::create_dir(place.join("omk-out")).unwrap();
     std::fs::write(place.join("omk-out/request.json"), "{}").unwrap();
     std::fs::write(place.join("omk-out/omk.env"), "OMK_VERDICT=ready\n").unwrap();
     let fine = Command::new("true").output().unwrap();
-    let gate = world.ended("gate", &pipeline, &place, &fine);
+    let intake = world.ended("intake", &pipeline, &place, &fine);
     assert_eq!(
-        (gate.status.as_str(), gate.dotenv("OMK_VERDICT")),
+        (intake.status.as_str(), intake.dotenv("OMK_VERDICT")),
         ("success", "ready")
     );
     let (omk, place) = world.job("run", &pipeline, &[("OMK_TOKEN", "")]);
@@ -534,7 +534,7 @@ fn a_job_finds_what_it_needs_and_leaves_what_it_made() {
         "{given:?}"
     );
     // Of a merge request's pipeline no protected variable is.
-    let (omk, _) = world.job("gate", &world.request_pipeline(), &[]);
+    let (omk, _) = world.job("intake", &world.request_pipeline(), &[]);
     let given: BTreeMap<_, _> = omk
         .get_envs()
         .filter_map(|(name, value)| Some((name.to_str()?, value?.to_str()?)))
@@ -543,8 +543,8 @@ fn a_job_finds_what_it_needs_and_leaves_what_it_made() {
         (given.get("OMK_TOKEN"), given["CI_COMMIT_REF_NAME"]),
         (None, "feature")
     );
-    let archive = world.get(&format!("/jobs/{}", gate.id));
+    let archive = world.get(&format!("/jobs/{}", intake.id));
     assert_eq!(archive["artifacts_file"]["filename"], "artifacts.zip");
     // The job has ended, and its token with it.
-    assert_eq!(world.uploads(gate.id, &token.unwrap(), b"forged"), 401);
+    assert_eq!(world.uploads(intake.id, &token.unwrap(), b"forged"), 401);
 }

@@ -105,7 +105,7 @@ async fn what_the_client_reads_is_what_people_did() {
 #[tokio::test]
 async fn what_the_client_writes_is_there_once() {
     let world = GitLabWorld::start();
-    let (gate, publish) = (of(&world, "gate"), of(&world, "publish"));
+    let (gate, publish) = (of(&world, "intake"), of(&world, "publish"));
     let me = gate.me().await.unwrap();
     let note = world.comments("maintainer", "/omk run");
     for _ in 0..2 {
@@ -158,7 +158,7 @@ async fn what_the_client_writes_is_there_once() {
 #[tokio::test]
 async fn the_clients_checks_go_from_running_to_their_end() {
     let world = GitLabWorld::start();
-    let (gate, publish) = (of(&world, "gate"), of(&world, "publish"));
+    let (gate, publish) = (of(&world, "intake"), of(&world, "publish"));
     let head = tip(&world, SOURCE);
     let pipeline = world.pipeline("trigger", "maintainer");
     let url = format!(
@@ -221,7 +221,7 @@ async fn the_client_finds_a_jobs_artifacts_and_cancels_a_pipeline() {
     }
     assert!(judge.workflow_run(pipeline.id).await.unwrap().is_some());
     assert!(
-        of(&world, "gate")
+        of(&world, "intake")
             .cancel_workflow_run(pipeline.id)
             .await
             .is_err(),
@@ -234,7 +234,7 @@ async fn the_client_finds_a_jobs_artifacts_and_cancels_a_pipeline() {
     assert_eq!(world.get(&format!("/jobs/{job}"))["status"], "canceled");
     let lost = world.door.control(
         "start_job",
-        &json!({"job": world.pipeline("web", "maintainer").jobs["omk-gate"]}),
+        &json!({"job": world.pipeline("web", "maintainer").jobs["omk-intake"]}),
     );
     let token = GitLabToken::Job(Secret::new(lost["token"].as_str().unwrap().to_owned()));
     assert!(client(&world, token).me().await.is_ok());

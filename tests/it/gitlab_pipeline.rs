@@ -18,7 +18,7 @@ find . -name .git -prune -o -type f -print | grep -v '^./seen/' >seen/files || t
 env -0 >seen/environment
 mkdir -p omk-out/log && cp seen/* omk-out/log/
 case $OMK_COMMAND in
-    gate) echo '{}' >omk-out/request.json ;;
+    intake) echo '{}' >omk-out/request.json ;;
     run) mkdir -p omk-out/bundle .git && echo x >omk-out/bundle/run.json && echo evil >.git/config ;;
 esac
 echo LD_PRELOAD=/evil.so >omk-out/omk.env
@@ -66,7 +66,7 @@ fn started(source: &str) -> Vec<(String, String)> {
 fn each_job_has_its_own_token_and_finds_the_gates_files_alone() {
     let root = tempfile::tempdir().unwrap();
     let settings = json!({
-        "OMK_TOKEN": {"omk/gate": "for-gate", "omk/judge": "for-judge", "omk/publish": "for-publish"},
+        "OMK_TOKEN": {"omk/intake": "for-intake", "omk/judge": "for-judge", "omk/publish": "for-publish"},
         "KIMI_API_KEY": {"omk/run": "the-key"},
     });
     let inputs = [
@@ -93,7 +93,7 @@ fn each_job_has_its_own_token_and_finds_the_gates_files_alone() {
         assert!(out.status.success(), "{job}: {}", said(&out));
     }
     for (job, token, key) in [
-        ("omk-gate", Some("for-gate"), None),
+        ("omk-intake", Some("for-intake"), None),
         ("omk-run", None, Some("the-key")),
         ("omk-judge", Some("for-judge"), None),
         ("omk-publish", Some("for-publish"), None),
@@ -118,7 +118,7 @@ fn each_job_has_its_own_token_and_finds_the_gates_files_alone() {
         );
         assert_eq!(
             of("OMK_POLL"),
-            (job == "omk-gate").then_some("true"),
+            (job == "omk-intake").then_some("true"),
             "{job}"
         );
         let args = (job == "omk-run").then_some(r#"--note '$HOME "quoted" \ $(id) `id`'"#);
@@ -127,7 +127,7 @@ fn each_job_has_its_own_token_and_finds_the_gates_files_alone() {
             args,
             "{job}: as it was written, and nothing of it expanded"
         );
-        let wanted = if job == "omk-gate" {
+        let wanted = if job == "omk-intake" {
             ""
         } else {
             "./omk-out/request.json"
@@ -149,7 +149,7 @@ fn each_job_has_its_own_token_and_finds_the_gates_files_alone() {
 fn who_starts_a_pipeline_decides_which_jobs_it_has() {
     let root = tempfile::tempdir().unwrap();
     let four = [
-        "omk-gate on_success",
+        "omk-intake on_success",
         "omk-run on_success",
         "omk-judge always",
         "omk-publish always",

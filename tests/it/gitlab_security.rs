@@ -1,4 +1,4 @@
-//! What the security stories at GitLab share: somebody asks, and the gate job must begin nothing,
+//! What the security stories at GitLab share: somebody asks, and the intake job must begin nothing,
 //! or exactly what was meant.
 //!
 //! It refuses to look only at what omk says of itself: refs, writes and statuses are read back from
@@ -20,7 +20,7 @@ use crate::gitlab_world::{GitLabWorld, REQUEST, SOURCE};
 /// A schedule's pipeline that looks for comments.
 pub(crate) const POLL: &[(&str, &str)] = &[("OMK_POLL", "true")];
 
-/// A gate job that is over, and what there was before it.
+/// An intake job that is over, and what there was before it.
 pub(crate) struct Asked<'w> {
     world: &'w GitLabWorld,
     note: Value,
@@ -47,24 +47,24 @@ impl Before {
 }
 
 impl<'w> Asked<'w> {
-    /// Somebody comments on the merge request, and the webhook's gate job runs.
+    /// Somebody comments on the merge request, and the webhook's intake job runs.
     #[track_caller]
     pub(crate) fn by(world: &'w GitLabWorld, login: &str, body: &str) -> Self {
         Self::of(world, world.comments(login, body))
     }
 
-    /// The gate job of a note.
+    /// The intake job of a note.
     #[track_caller]
     pub(crate) fn of(world: &'w GitLabWorld, note: Value) -> Self {
         let payload = world.note_hook(&note);
         Self::hooked(world, note, &payload)
     }
 
-    /// The gate job of that payload; `note` is the one that it seems to be about.
+    /// The intake job of that payload; `note` is the one that it seems to be about.
     #[track_caller]
     pub(crate) fn hooked(world: &'w GitLabWorld, note: Value, payload: &Value) -> Self {
         let before = Before::of(world);
-        let job = world.omk_ci("gate", &world.triggered(payload), &[]);
+        let job = world.omk_ci("intake", &world.triggered(payload), &[]);
         Self {
             world,
             note,
@@ -73,7 +73,7 @@ impl<'w> Asked<'w> {
         }
     }
 
-    /// What the gate job wrote.
+    /// What the intake job wrote.
     pub(crate) fn writes(&self) -> Vec<String> {
         self.world.writes().split_off(self.before.writes)
     }

@@ -33,7 +33,7 @@ impl Judged {
         let world = GitLabWorld::start();
         let note = world.comments("maintainer", "/omk run");
         let (pipeline, refs) = (world.hooked(&note), world.refs());
-        for command in ["gate", "run", "judge"] {
+        for command in ["intake", "run", "judge"] {
             world.omk_ci(command, &pipeline, &[]).exits(0);
         }
         let left =

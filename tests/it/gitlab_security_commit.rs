@@ -75,7 +75,7 @@ fn a_note_that_was_edited_or_is_gone_before_it_was_read_does_not_count() {
     let answered = format!("/notes/{}/award_emoji", gone["id"]);
     world.fault(&json!({"method": "GET", "path": answered, "status": 404, "times": 1000}));
     let before = world.writes().len();
-    let job = world.omk_ci("gate", &world.hooked(&gone), &[]);
+    let job = world.omk_ci("intake", &world.hooked(&gone), &[]);
     assert!(
         job.files
             .get("request.json")
@@ -196,7 +196,7 @@ fn a_head_that_moves_between_gate_and_publish_is_not_touched() {
         GitLabWorld::with_plan(&crate::forge_world::PLAN.replace("as: pull-request", "as: push"));
     let note = world.comments("maintainer", "/omk run");
     let pipeline = world.hooked(&note);
-    for command in ["gate", "run", "judge"] {
+    for command in ["intake", "run", "judge"] {
         world.omk_ci(command, &pipeline, &[]).exits(0);
     }
     // The moment before omk pushes, when it has looked what is there.
@@ -249,7 +249,7 @@ fn a_head_that_moves_between_gate_and_publish_is_not_touched() {
         .expect(200);
     let closed = world.triggered(&world.request_hook(REQUEST, "close"));
     world
-        .omk_ci("gate", &closed, &[])
+        .omk_ci("intake", &closed, &[])
         .exits(0)
         .says("its newest commit is not omk's");
     assert_eq!(world.tip("omk/run/mr-12"), theirs);

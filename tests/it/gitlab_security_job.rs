@@ -40,7 +40,7 @@ fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
 fn accepted() -> (GitLabWorld, Pipeline) {
     let world = GitLabWorld::start();
     let pipeline = world.hooked(&world.comments("maintainer", "/omk run"));
-    world.omk_ci("gate", &pipeline, &[]).exits(0);
+    world.omk_ci("intake", &pipeline, &[]).exits(0);
     (world, pipeline)
 }
 
@@ -195,7 +195,7 @@ deliver: { as: branches }
 ";
     let world = GitLabWorld::with_plan(plan);
     let pipeline = world.hooked(&world.comments("maintainer", "/omk run"));
-    world.omk_ci("gate", &pipeline, &[]).exits(0);
+    world.omk_ci("intake", &pipeline, &[]).exits(0);
     let (mut omk, place) = world.job(
         "run",
         &pipeline,
@@ -269,9 +269,9 @@ fn a_job_without_its_token_says_which_one_and_how_to_get_it() {
     }
     let other = world.hooked(&world.comments("maintainer", "/omk help"));
     world
-        .omk_ci("gate", &other, &[("OMK_TOKEN", "")])
+        .omk_ci("intake", &other, &[("OMK_TOKEN", "")])
         .exits(3)
-        .says("omk/gate");
+        .says("omk/intake");
 }
 
 #[test]

@@ -14,14 +14,14 @@ use crate::gitlab_job::{LabJob, Pipeline};
 use crate::gitlab_security::{Asked, POLL};
 use crate::gitlab_world::{BOT, GitLabWorld, REQUEST, SOURCE};
 
-/// The gate job of a trigger's pipeline whose TRIGGER_PAYLOAD is that file.
+/// The intake job of a trigger's pipeline whose TRIGGER_PAYLOAD is that file.
 fn of_file(world: &GitLabWorld, file: &Path) -> LabJob {
     let pipeline = Pipeline {
         payload: None,
         ..world.pipeline("trigger", "maintainer")
     };
     world.omk_ci(
-        "gate",
+        "intake",
         &pipeline,
         &[("TRIGGER_PAYLOAD", file.to_str().unwrap())],
     )
@@ -206,7 +206,7 @@ fn a_payload_that_is_replayed_begins_nothing_again() {
         .ignored()
         .says("answered already");
     world
-        .omk_ci("gate", &world.pipeline("schedule", "maintainer"), POLL)
+        .omk_ci("intake", &world.pipeline("schedule", "maintainer"), POLL)
         .exits(0);
     assert_eq!(world.awards(&note), "eyes");
     // Two at once: both have looked when the first one marks it.
@@ -233,7 +233,7 @@ fn a_payload_that_is_replayed_begins_nothing_again() {
         );
     }
     world
-        .omk_ci("gate", &world.pipeline("schedule", "maintainer"), POLL)
+        .omk_ci("intake", &world.pipeline("schedule", "maintainer"), POLL)
         .exits(0);
     assert_eq!(world.awards(&note), "eyes");
     // The webhook of what omk itself writes.
@@ -254,7 +254,7 @@ fn a_mark_is_set_before_anything_is_done_even_where_that_fails() {
     let note = world.comments("maintainer", "/omk run");
     let pipeline = world.hooked(&note);
     world.fault(&json!({"path": "/merge_requests/12$", "status": 403, "times": 1000}));
-    let gate = world.omk_ci("gate", &pipeline, &[]);
+    let gate = world.omk_ci("intake", &pipeline, &[]);
     assert!(
         gate.files
             .get("request.json")
@@ -265,7 +265,7 @@ fn a_mark_is_set_before_anything_is_done_even_where_that_fails() {
     assert!(world.awards(&note).starts_with("eyes"), "{gate:#?}");
     let writes = world.writes().len();
     world
-        .omk_ci("gate", &world.pipeline("schedule", "maintainer"), POLL)
+        .omk_ci("intake", &world.pipeline("schedule", "maintainer"), POLL)
         .exits(0);
     assert_eq!(
         world.writes().len(),
@@ -289,7 +289,7 @@ fn a_flood_of_commands_is_answered_in_parts_and_holds_up_nobody_else() {
     let asks = world.comments("maintainer", "/omk run");
     let pipeline = world.pipeline("schedule", "maintainer");
     let gate = world
-        .omk_ci("gate", &pipeline, POLL)
+        .omk_ci("intake", &pipeline, POLL)
         .exits(0)
         .says("wait for the next pipeline: this one has answered 10");
     let request: Value = serde_json::from_str(&gate.files["request.json"]).unwrap();
@@ -300,7 +300,7 @@ fn a_flood_of_commands_is_answered_in_parts_and_holds_up_nobody_else() {
     let replies = world.replies(REQUEST).len();
     assert!((2..=12).contains(&replies), "{replies} replies");
     world
-        .omk_ci("gate", &world.pipeline("schedule", "maintainer"), POLL)
+        .omk_ci("intake", &world.pipeline("schedule", "maintainer"), POLL)
         .exits(0);
     assert!(
         world.replies(REQUEST).len() > replies,

@@ -294,7 +294,7 @@ fn a_status_that_somebody_else_wrote_leads_to_no_state_and_to_nothing_that_is_ca
     status("contributor", "running");
     world
         .omk_ci(
-            "gate",
+            "intake",
             &world.hooked(&world.comments("maintainer", "/omk cancel")),
             &[],
         )

@@ -244,7 +244,7 @@ fn what_works_in_a_pipeline_finds_no_secret_and_none_is_left_anywhere() {
         1800,
         &[("attack.sh", &attack.replace("URL", &trap.world.door.site))],
     );
-    for command in ["gate", "run", "judge", "publish"] {
+    for command in ["intake", "run", "judge", "publish"] {
         let job = trap.job(command, &pipeline, &[]);
         assert_eq!(job.code, Some(0), "{command}: {job:#?}");
     }
@@ -259,10 +259,10 @@ fn what_goes_wrong_is_told_without_the_secret_that_it_went_wrong_with() {
         .world
         .hooked(&trap.world.comments("maintainer", "/omk run"));
     // GitLab repeats what it was sent, as servers in front of one do.
-    let (gate, publish) = (token("gate"), token("publish"));
+    let (gate, publish) = (token("intake"), token("publish"));
     let said = json!({"message": format!("403 Forbidden: PRIVATE-TOKEN {gate} is not allowed, canary-registry-7e1f")});
     trap.world.fault(&json!({"path": "/statuses/", "method": "POST", "status": 403, "body": said, "times": 1000}));
-    assert_eq!(trap.job("gate", &pipeline, &[]).code, Some(0));
+    assert_eq!(trap.job("intake", &pipeline, &[]).code, Some(0));
     trap.world.fault(&json!({"clear": true}));
     trap.job("run", &pipeline, &[]);
     trap.job("judge", &pipeline, &[]);
@@ -282,15 +282,15 @@ fn what_goes_wrong_is_told_without_the_secret_that_it_went_wrong_with() {
         trap.secrets.push(
             ["glpat-canary-bad", "canary-url-1"][usize::from(name != "OMK_TOKEN")].to_owned(),
         );
-        again(&trap.world, &mut pipeline, "gate");
-        let job = trap.job("gate", &pipeline, &[(name, value)]);
+        again(&trap.world, &mut pipeline, "intake");
+        let job = trap.job("intake", &pipeline, &[(name, value)]);
         assert_ne!(job.code, Some(0), "{job:#?}");
     }
     trap.world
         .door
         .control("token_state", &json!({"token": gate, "revoked": true}));
     let poll = trap.world.pipeline("schedule", "maintainer");
-    assert_ne!(trap.job("gate", &poll, POLL).code, Some(0));
+    assert_ne!(trap.job("intake", &poll, POLL).code, Some(0));
     assert!(!trap.world.replies(REQUEST).is_empty());
     trap.nothing_is_left();
 }

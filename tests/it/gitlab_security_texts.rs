@@ -184,7 +184,7 @@ fn what_tasks_gates_and_bundles_say_is_inert_wherever_it_is_shown() {
     let head = world.tip(SOURCE);
     let mut pipeline =
         world.hooked(&world.comments("maintainer", &format!("{LOUD}\n\n>>>\n\n/omk run\n")));
-    let mut jobs = vec![world.omk_ci("gate", &pipeline, &[])];
+    let mut jobs = vec![world.omk_ci("intake", &pipeline, &[])];
     assert!(jobs[0].files["request.json"].trim() != "null", "{jobs:#?}");
     for command in ["run", "judge", "publish"] {
         jobs.push(world.omk_ci(command, &pipeline, &[]));
@@ -221,7 +221,7 @@ fn what_tasks_gates_and_bundles_say_is_inert_wherever_it_is_shown() {
     {
         let job = world
             .omk_ci(
-                "gate",
+                "intake",
                 &world.hooked(&world.comments("maintainer", body)),
                 &[],
             )
@@ -239,7 +239,7 @@ fn what_tasks_gates_and_bundles_say_is_inert_wherever_it_is_shown() {
         &[],
     );
     jobs.extend(
-        [Some(all.gate), all.run, all.judge, all.publish]
+        [Some(all.intake), all.run, all.judge, all.publish]
             .into_iter()
             .flatten(),
     );

@@ -176,7 +176,7 @@ fn a_note_in_which_gitlab_would_carry_out_something_is_told_apart() {
     let world = GitLabWorld::start();
     let note = world
         .api(
-            "gate",
+            "intake",
             "POST",
             NOTES,
             &json!({"body": "Done.\n/close\n```\n/merge\n```\n"}),
@@ -185,13 +185,13 @@ fn a_note_in_which_gitlab_would_carry_out_something_is_told_apart() {
     assert_eq!(note["body"], "Done.\n```\n/merge\n```\n");
     assert_eq!(
         world
-            .api("gate", "POST", NOTES, &json!({"body": "/approve"}))
+            .api("intake", "POST", NOTES, &json!({"body": "/approve"}))
             .status,
         202
     );
     assert_eq!(
         world
-            .api("gate", "POST", NOTES, &json!({"body": "/omk run"}))
+            .api("intake", "POST", NOTES, &json!({"body": "/omk run"}))
             .status,
         201
     );
@@ -374,7 +374,7 @@ fn trouble_comes_when_it_is_ordered() {
             "POST",
             "/gitlab/api/v4/projects/7/merge_requests/12/notes",
             &[
-                ("PRIVATE-TOKEN", "glpat-gate"),
+                ("PRIVATE-TOKEN", "glpat-intake"),
                 ("Content-Type", "application/json"),
             ],
             br#"{"body":"hello"}"#,

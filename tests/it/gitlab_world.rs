@@ -46,7 +46,7 @@ pub(crate) const PEOPLE: &[(&str, u64)] = &[
 
 /// The bot's tokens by environment, and their scopes; each is `glpat-NAME`.
 pub(crate) const TOKENS: &[(&str, &[&str])] = &[
-    ("gate", &["api"]),
+    ("intake", &["api"]),
     ("run", &["read_api"]),
     ("judge", &["read_api"]),
     ("publish", &["api", "write_repository"]),

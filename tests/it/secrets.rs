@@ -245,13 +245,13 @@ fn a_secret_reaches_neither_an_artifact_nor_the_forge() {
         .map(|(name, value)| (*name, value.as_str()))
         .collect();
     let Jobs {
-        gate,
+        intake,
         run,
         judge,
         publish,
         number,
     } = world.jobs(&event, &env);
-    let told = format!("{gate:#?}{run:#?}{judge:#?}{publish:#?}");
+    let told = format!("{intake:#?}{run:#?}{judge:#?}{publish:#?}");
     assert!(!holds(told.as_bytes()), "{told}");
     let bundle = world.at(&format!("job-{number}-run/bundle"));
     let log = std::fs::read_to_string(bundle.join("logs/fix/1/command.log")).unwrap();

@@ -103,9 +103,9 @@ impl AnyWorld for ForgeWorld {
 
     fn is_set_up(&self) {}
 
-    fn gate(&self, said: &Event) -> Ended {
+    fn intake(&self, said: &Event) -> Ended {
         let number = self.workflow_run(said);
-        let gate = self.omk_ci("gate", said, &[]);
+        let gate = self.omk_ci("intake", said, &[]);
         if gate.output("go") != "true" {
             self.door.control(
                 "runs",
@@ -117,7 +117,7 @@ impl AnyWorld for ForgeWorld {
 
     fn jobs(&self, said: &Event) -> Ended {
         let jobs = ForgeWorld::jobs(self, said, &[]);
-        let mut all = ended(jobs.number, &jobs.gate);
+        let mut all = ended(jobs.number, &jobs.intake);
         for (name, job) in [
             ("run", &jobs.run),
             ("judge", &jobs.judge),
@@ -261,7 +261,7 @@ fn ended(number: u64, gate: &Job) -> Ended {
         request: gate.output("request").to_owned(),
         ..Ended::default()
     };
-    ended.add("gate", gate.code, [&gate.out, &gate.err]);
+    ended.add("intake", gate.code, [&gate.out, &gate.err]);
     ended
 }
 

@@ -96,7 +96,7 @@ impl AnyWorld for GitLabWorld {
             .control("protect", &json!({"branch": "main", "merge": 30}));
     }
 
-    fn gate(&self, said: &Value) -> Ended {
+    fn intake(&self, said: &Value) -> Ended {
         let pipeline = self.hooked(said);
         gate(self, &pipeline, &[])
     }
@@ -119,7 +119,7 @@ impl AnyWorld for GitLabWorld {
         gate(
             self,
             &self.request_pipeline(),
-            &[("OMK_TOKEN", "glpat-gate")],
+            &[("OMK_TOKEN", "glpat-intake")],
         )
     }
 
@@ -209,7 +209,7 @@ impl GitLabWorld {
 }
 
 fn gate(world: &GitLabWorld, pipeline: &Pipeline, env: &[(&str, &str)]) -> Ended {
-    let job = world.omk_ci("gate", pipeline, env);
+    let job = world.omk_ci("intake", pipeline, env);
     let request = job.files.get("request.json").map_or("", |file| file.trim());
     let request = if request == "null" {
         String::new()
@@ -221,7 +221,7 @@ fn gate(world: &GitLabWorld, pipeline: &Pipeline, env: &[(&str, &str)]) -> Ended
         request,
         ..Ended::default()
     };
-    add(&mut ended, "gate", &job);
+    add(&mut ended, "intake", &job);
     ended
 }
 
@@ -270,13 +270,13 @@ fn who_may_not_merge_to_the_default_branch_is_told_that_the_run_goes_on() {
     let world = GitLabWorld::start();
     world
         .omk_ci(
-            "gate",
+            "intake",
             &world.hooked(&world.comments("maintainer", "/omk run")),
             &[],
         )
         .exits(0);
     let note = world.comments("contributor", "/omk cancel");
-    world.omk_ci("gate", &world.hooked(&note), &[]);
+    world.omk_ci("intake", &world.hooked(&note), &[]);
     let reply = world
         .replies(REQUEST)
         .pop()

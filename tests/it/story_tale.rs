@@ -70,7 +70,7 @@ impl<'w, W: AnyWorld> Tale<'w, W> {
 
     /// The first job for a comment runs.
     pub(crate) fn hears(&mut self, said: &W::Said) -> Ended {
-        let ended = self.world.gate(said);
+        let ended = self.world.intake(said);
         let (number, request) = (ended.number, ended.request.clone());
         self.sees(said, ended);
         Ended {

@@ -107,7 +107,7 @@ pub(crate) trait AnyWorld: Sized {
     fn is_set_up(&self);
 
     /// The first job that a comment starts.
-    fn gate(&self, said: &Self::Said) -> Ended;
+    fn intake(&self, said: &Self::Said) -> Ended;
     /// All jobs that it starts.
     fn jobs(&self, said: &Self::Said) -> Ended;
     /// What the forge still starts of a run that was cancelled after its gate.

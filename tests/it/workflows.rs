@@ -100,7 +100,7 @@ fn every_workflow_grants_nothing_at_its_top_but_ci_that_reads() {
 #[test]
 fn each_of_the_four_jobs_may_do_what_it_needs_and_no_more() {
     let wanted = [
-        ("gate", GATE),
+        ("intake", GATE),
         ("run", RUN),
         ("judge", JUDGE),
         ("publish", PUBLISH),
@@ -182,7 +182,7 @@ fn the_reusable_workflow_is_the_example_with_inputs() {
         ] {
             assert_eq!(job[key], wanted[key], "{key} of {id}");
         }
-        assert_eq!(job["if"] == wanted["if"], id != "gate", "{id}");
+        assert_eq!(job["if"] == wanted["if"], id != "intake", "{id}");
         let (given, wanted) = (omk(job), omk(wanted));
         let differs: Vec<_> = wanted
             .iter()
@@ -244,7 +244,7 @@ fn only_run_waits_and_only_run_has_the_key() {
         }
         let group = &workflow["jobs"]["run"]["concurrency"];
         assert_eq!(
-            group["group"], "omk-${{ needs.gate.outputs.scope }}",
+            group["group"], "omk-${{ needs.intake.outputs.scope }}",
             "{name}"
         );
         assert_eq!(group["cancel-in-progress"], false, "{name}");
@@ -268,17 +268,17 @@ fn who_publishes_does_so_whatever_became_of_the_others() {
         };
         assert_eq!(
             condition("publish"),
-            "always() && needs.gate.outputs.go == 'true'",
+            "always() && needs.intake.outputs.go == 'true'",
             "{name}"
         );
         assert_eq!(
             condition("run"),
-            "needs.gate.outputs.go == 'true'",
+            "needs.intake.outputs.go == 'true'",
             "{name}"
         );
         assert!(condition("judge").contains("!cancelled()"), "{name}");
     }
-    let gate = &example("comment.yml")["jobs"]["gate"]["if"];
+    let gate = &example("comment.yml")["jobs"]["intake"]["if"];
     assert_eq!(
         gate,
         "github.event.issue.pull_request && contains(github.event.comment.body, '/omk')"
@@ -299,8 +299,8 @@ fn later_jobs_get_what_earlier_ones_say_and_nothing_from_the_event() {
                 "{id} of {name} takes something from the event itself"
             );
             assert_eq!(
-                inputs.contains("needs.gate.outputs.request"),
-                id != "gate",
+                inputs.contains("needs.intake.outputs.request"),
+                id != "intake",
                 "{id} of {name}"
             );
         }

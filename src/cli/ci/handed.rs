@@ -2,7 +2,7 @@
 //! judgement.
 //!
 //! At GitHub these are outputs, inputs and an artifact that the workflow fetches. At GitLab they
-//! are files below `omk-out`, of which only the gate job's are taken from there: what the jobs
+//! are files below `omk-out`, of which only the intake job's are taken from there: what the jobs
 //! behind it left is fetched by API, as a stranger's, into a directory of this process. It refuses
 //! links, a request of another pipeline, and to keep what was there before.
 
@@ -27,7 +27,7 @@ pub(super) const OUT: &str = "omk-out";
 /// The run's bundle.
 pub(super) const BUNDLE: &str = "bundle";
 
-/// What the gate job decided; `null` where nothing is to be run.
+/// What the intake job decided; `null` where nothing is to be run.
 const REQUEST: &str = "request.json";
 
 /// What the judge job found.
@@ -62,16 +62,16 @@ pub(super) enum MissingBundle {
     Unknown,
 }
 
-/// Takes over what the gate job decided, and makes room for what this job will leave.
+/// Takes over what the intake job decided, and makes room for what this job will leave.
 ///
 /// # Errors
-/// Where what is there is not what the gate job of this very pipeline wrote, or there is no room.
+/// Where what is there is not what the intake job of this very pipeline wrote, or there is no room.
 pub(super) fn take_over(runner: &Runner) -> Result<Option<Request>, CommandFailure> {
     let ForgeJob::GitLab(pipeline) = &runner.host else {
         return Ok(runner.inputs.request.clone());
     };
     let request = match runner.inputs.stage {
-        JobStage::Whole | JobStage::Gate => None,
+        JobStage::Whole | JobStage::Intake => None,
         JobStage::Run | JobStage::Judge | JobStage::Publish => {
             request_in(&pipeline.out.join(REQUEST), runner)?
         }
@@ -92,7 +92,7 @@ fn request_in(file: &Path, runner: &Runner) -> Result<Option<Request>, CommandFa
     let request = inputs::request(&name, &json, &runner.repository)?;
     if request.forge != ForgeKind::GitLab || request.workflow.id != runner.workflow.id {
         return Err(CommandFailure::new(FailureKind::Usage, format!("the request in {name} is of another pipeline"))
-            .hint("take it from the job `omk-gate` of this pipeline: `needs: [{job: omk-gate, artifacts: true}]`"));
+            .hint("take it from the job `omk-intake` of this pipeline: `needs: [{job: omk-intake, artifacts: true}]`"));
     }
     Ok(Some(request))
 }

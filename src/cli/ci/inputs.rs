@@ -1,8 +1,8 @@
 //! The action's inputs, parsed once: what is to be done, as whom, with which plan and which limits.
 //!
 //! Whole jobs speak through them too: what a gate or judge job decided arrives here. It refuses
-//! what is malformed, with the name of the variable, and arguments that would change what the gate
-//! job decided.
+//! what is malformed, with the name of the variable, and arguments that would change what the
+//! intake job decided.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ pub(in crate::cli) struct Inputs {
     pub(in crate::cli) key: Option<Secret>,
     /// The plan, relative to the repository's top.
     pub(in crate::cli) plan: RepoPath,
-    /// What the gate job decided.
+    /// What the intake job decided.
     pub(in crate::cli) request: Option<Request>,
     /// What the judge job found.
     pub(in crate::cli) judgement: Option<Judgement>,
@@ -65,7 +65,7 @@ pub(in crate::cli) enum JobStage {
     /// All of it, in one job.
     Whole,
     /// Decide.
-    Gate,
+    Intake,
     /// Work.
     Run,
     /// Run the gates again.
@@ -99,7 +99,7 @@ pub(in crate::cli) enum UploadInput {
     None,
 }
 
-/// Extra arguments of `omk run`: how to work, never what to work on, which the gate job decides.
+/// Extra arguments of `omk run`: how to work, never what to work on, which the intake job decides.
 #[derive(Debug, Clone, clap::Parser)]
 #[command(name = "args", no_binary_name = true, disable_help_flag = true)]
 pub(in crate::cli) struct RunArgs {
@@ -115,7 +115,7 @@ impl JobStage {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Whole => "",
-            Self::Gate => "gate",
+            Self::Intake => "intake",
             Self::Run => "run",
             Self::Judge => "judge",
             Self::Publish => "publish",
@@ -188,13 +188,14 @@ impl Inputs {
 fn stage(command: &str) -> Result<JobStage, CommandFailure> {
     match command {
         "" => Ok(JobStage::Whole),
-        "gate" => Ok(JobStage::Gate),
+        // Up to 0.6 it was called `gate`.
+        "intake" | "gate" => Ok(JobStage::Intake),
         "run" => Ok(JobStage::Run),
         "judge" => Ok(JobStage::Judge),
         "publish" => Ok(JobStage::Publish),
         _ => Err(wrong(
             "OMK_COMMAND",
-            "`gate`, `run`, `judge`, `publish`, or nothing for all in one job",
+            "`intake`, `run`, `judge`, `publish`, or nothing for all in one job",
         )),
     }
 }
@@ -247,9 +248,9 @@ fn run_args(text: &str) -> Result<RunArgs, CommandFailure> {
     })
 }
 
-/// What the gate job decided; `name` is what it came in.
+/// What the intake job decided; `name` is what it came in.
 pub(super) fn request(name: &str, json: &str, repository: &str) -> Result<Request, CommandFailure> {
-    let request: Request = handed_over(name, json, "gate")?;
+    let request: Request = handed_over(name, json, "intake")?;
     if request.version != request::VERSION {
         return Err(other_version(name, request.version));
     }

@@ -1,7 +1,7 @@
 //! `omk ci`: what the action runs. It reads the event, and hands it to the stage whose turn it is.
 //!
 //! Each stage is a file. It refuses to decide here: who may do what on which commit with which plan
-//! is `gate`'s, and no later stage asks again.
+//! is `intake`'s, and no later stage asks again.
 
 mod answer;
 mod closed;
@@ -9,7 +9,7 @@ mod conversation;
 mod desk;
 mod earlier;
 mod event;
-mod gate;
+mod intake;
 mod handed;
 mod inputs;
 mod judge;
@@ -28,8 +28,8 @@ mod start;
 mod verify;
 mod whole;
 
-pub(in crate::cli) use gate::{Decision, announce, decide};
 pub(in crate::cli) use inputs::{JobStage, UploadInput};
+pub(in crate::cli) use intake::{Decision, announce, decide};
 pub(in crate::cli) use outputs::{JobAnnotationLevel, Outputs};
 use plans::read_for;
 pub(in crate::cli) use runner::{EventName, ForgeAccess, ForgeJob, Machine, Runner};
@@ -134,7 +134,7 @@ impl JobStep {
         home.repo.resolve(commit.as_str()).map_err(super::git)
     }
 
-    /// What the gate job decided, which every later job begins with; `None` where that is that
+    /// What the intake job decided, which every later job begins with; `None` where that is that
     /// nothing is to be run.
     pub(in crate::cli) fn request(&self) -> Result<Option<&Request>, CommandFailure> {
         match (&self.request, self.runner.forge) {
@@ -143,11 +143,13 @@ impl JobStep {
                 FailureKind::Usage,
                 "nothing says what this job is about: the input `request` is empty",
             )
-            .hint("hand on the gate job's output: `request: ${{ needs.gate.outputs.request }}`")),
+            .hint(
+                "hand on the intake job's output: `request: ${{ needs.intake.outputs.request }}`",
+            )),
             (None, ForgeKind::GitLab) => {
                 self.outputs.say(
                     JobAnnotationLevel::Notice,
-                    "the gate job has left nothing to run, so there is nothing to do here",
+                    "the intake job has left nothing to run, so there is nothing to do here",
                 );
                 Ok(None)
             }
@@ -219,7 +221,7 @@ fn take_token_out(runner: &Runner, outputs: &Outputs) -> Result<(), CommandFailu
 fn dispatch(step: &JobStep) -> Result<u8, CommandFailure> {
     match step.runner.inputs.stage {
         JobStage::Whole => by_event(step),
-        JobStage::Gate => gate::gate(step),
+        JobStage::Intake => intake::intake(step),
         JobStage::Run => run::stage(step),
         JobStage::Judge => judge::stage(step),
         JobStage::Publish => publish::stage(step),
@@ -234,7 +236,7 @@ fn by_event(step: &JobStep) -> Result<u8, CommandFailure> {
                 whole::whole(step)
             }
             EventName::PullRequest | EventName::PullRequestTarget | EventName::Other(_) => {
-                gate::gate(step)
+                intake::intake(step)
             }
         },
         ForgeJob::GitLab(_) => whole::whole(step),

@@ -78,12 +78,12 @@ pub(super) fn allow(one_job: OneJob, runner: &Runner) -> Result<Option<String>, 
 fn unconfined(forge: ForgeKind) -> CommandFailure {
     let (split, machines, input) = match forge {
         ForgeKind::GitHub => (
-            "split the job, as examples/workflows/comment.yml does: gate, run, judge and publish",
+            "split the job, as examples/workflows/comment.yml does: intake, run, judge and publish",
             ", which hosted runners have",
             "unsafe-one-job: true",
         ),
         ForgeKind::GitLab => (
-            "split the job, as the component templates/omk.yml does: omk-gate, omk-run, omk-judge and omk-publish",
+            "split the job, as the component templates/omk.yml does: omk-intake, omk-run, omk-judge and omk-publish",
             "",
             "OMK_UNSAFE_ONE_JOB: true",
         ),

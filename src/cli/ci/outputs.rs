@@ -91,7 +91,7 @@ impl Outputs {
                 // hand in them.
                 let dotenv = match runner.inputs.stage {
                     JobStage::Publish | JobStage::Whole => Some(pipeline.out.join("omk.env")),
-                    JobStage::Gate | JobStage::Run | JobStage::Judge => None,
+                    JobStage::Intake | JobStage::Run | JobStage::Judge => None,
                 };
                 Self::gitlab(dotenv, pipeline.out.join("summary.md"), terminal)
             }

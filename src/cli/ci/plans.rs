@@ -262,10 +262,10 @@ pub(super) fn for_maintenance(found: &CommittedPlan, branch: &str) -> Result<(),
 }
 
 /// The plan that a request is about: its tasks and gates under the repository's rules, read anew
-/// from the commits that the gate job named. Its bytes are those of the tasks.
+/// from the commits that the intake job named. Its bytes are those of the tasks.
 ///
 /// # Errors
-/// Where a file is not there any more, is not the one that the gate job saw, or is no plan.
+/// Where a file is not there any more, is not the one that the intake job saw, or is no plan.
 pub(in crate::cli) fn read_for(
     step: &JobStep,
     access: &ForgeAccess,
@@ -320,7 +320,7 @@ fn lost(what: String) -> CommandFailure {
         FailureKind::Blocked,
         format!("the plan of this run cannot be read: {what}"),
     )
-    .hint("start a new run: what the gate job decided does not hold any more")
+    .hint("start a new run: what the intake job decided does not hold any more")
 }
 
 /// A repository that has these commits: a checkout often lacks them, and is not to grow for the

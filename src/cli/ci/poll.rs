@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::desk::Desk;
 use super::event::CommentPlace;
-use super::gate::answered;
+use super::intake::answered;
 use super::outputs::JobAnnotationLevel;
 use super::{CommandFailure, JobStep, closed};
 use crate::command::{self, Command, CommentRequest};

@@ -1,4 +1,4 @@
-//! The stage that publishes: it holds the run's bundle against what the gate and judge jobs said,
+//! The stage that publishes: it holds the run's bundle against what the intake and judge jobs said,
 //! and delivers what is left of it.
 //!
 //! It refuses to believe the bundle, to run anything of it, and to end without a word where people

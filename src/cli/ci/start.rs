@@ -7,7 +7,7 @@
 use super::CommandFailure;
 use super::conversation::Conversation;
 use super::desk::{Denied, GoverningPlan};
-use super::gate::RunDraft;
+use super::intake::RunDraft;
 use super::outputs::JobAnnotationLevel;
 use super::plan_check::diff;
 use super::plans::{ChangedPlan, CommittedPlan};

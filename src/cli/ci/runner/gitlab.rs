@@ -197,7 +197,11 @@ pub(super) fn access(runner: &Runner, pipeline: &Pipeline) -> Result<ForgeAccess
         (_, Some(token), _) => GitLabToken::Access(token.clone()),
         (JobStage::Run, None, Some(job)) => GitLabToken::Job(job.clone()),
         (
-            JobStage::Whole | JobStage::Gate | JobStage::Run | JobStage::Judge | JobStage::Publish,
+            JobStage::Whole
+            | JobStage::Intake
+            | JobStage::Run
+            | JobStage::Judge
+            | JobStage::Publish,
             None,
             _,
         ) => {
@@ -242,14 +246,14 @@ fn client(
 fn no_token(stage: JobStage) -> CommandFailure {
     let (job, scopes) = match stage {
         JobStage::Whole => ("this job", "`api` and `write_repository`"),
-        JobStage::Gate => ("the job `omk-gate`", "`api`"),
+        JobStage::Intake => ("the job `omk-intake`", "`api`"),
         JobStage::Run => ("the job `omk-run`", "`read_api`"),
         JobStage::Judge => ("the job `omk-judge`", "`read_api`"),
         JobStage::Publish => ("the job `omk-publish`", "`api` and `write_repository`"),
     };
     let scope = match stage {
         JobStage::Whole => "of this job (`omk/one-job` in the example)".to_owned(),
-        JobStage::Gate | JobStage::Run | JobStage::Judge | JobStage::Publish => {
+        JobStage::Intake | JobStage::Run | JobStage::Judge | JobStage::Publish => {
             format!("`omk/{}`", stage.as_str())
         }
     };
@@ -262,8 +266,8 @@ fn no_token(stage: JobStage) -> CommandFailure {
     .hint(format!("set it as the CI/CD variable OMK_TOKEN, masked and protected, with the environment scope {scope}"))
     .hint("a protected variable reaches only pipelines of protected branches, as the default branch is one");
     match stage {
-        JobStage::Gate | JobStage::Publish => failure.hint(
-            "gate and publish need tokens of one account: GitLab lets nobody else close a status that an account opened, and \
+        JobStage::Intake | JobStage::Publish => failure.hint(
+            "intake and publish need tokens of one account: GitLab lets nobody else close a status that an account opened, and \
              each project access token is an account of its own; examples/gitlab/README.md says how",
         ),
         JobStage::Whole | JobStage::Run | JobStage::Judge => failure,

@@ -58,6 +58,14 @@ fn usual_values_hold_where_nothing_is_given() {
 }
 
 #[test]
+fn the_intake_job_may_still_be_called_gate() {
+    for command in ["intake", "gate"] {
+        let runner = parse(&[("OMK_COMMAND", command)]).unwrap();
+        assert_eq!(runner.inputs.stage, JobStage::Intake, "{command}");
+    }
+}
+
+#[test]
 fn inputs_are_typed() {
     let runner = parse(&[
         ("GITHUB_API_URL", "https://ghe.acme.example/api/v3/"),
@@ -442,7 +450,7 @@ async fn each_job_of_a_pipeline_speaks_with_the_token_that_is_meant_for_it() {
     let given = ("oauth2", "glpat-given".to_owned());
     let job = ("gitlab-ci-token", "glcbt-job".to_owned());
     for (stage, expected) in [
-        ("gate", &given),
+        ("intake", &given),
         ("publish", &given),
         ("", &given),
         ("run", &job),
@@ -452,7 +460,7 @@ async fn each_job_of_a_pipeline_speaks_with_the_token_that_is_meant_for_it() {
     }
     assert_eq!(who("run", &both[1..]).await.unwrap(), job);
     for (stage, needs) in [
-        ("gate", "`api`"),
+        ("intake", "`api`"),
         ("publish", "`write_repository`"),
         ("judge", "`read_api`"),
         ("", "`api`"),
@@ -475,7 +483,7 @@ async fn each_job_of_a_pipeline_speaks_with_the_token_that_is_meant_for_it() {
         );
         assert_eq!(
             told.contains("tokens of one account"),
-            matches!(stage, "gate" | "publish"),
+            matches!(stage, "intake" | "publish"),
             "{told}"
         );
         assert_eq!(failure.kind, FailureKind::Blocked);

@@ -1,4 +1,4 @@
-//! The gate job: who asks for what, on which commit, with which plan; and whether that is to be.
+//! The intake job: who asks for what, on which commit, with which plan; and whether that is to be.
 //!
 //! Everything is asked of the forge anew, and what is not known is refused with a reason, which is
 //! no failure of the job. It refuses to run anything: it has no agent, no key, and no checkout.
@@ -17,7 +17,7 @@ use crate::plan;
 use crate::request::{self, Ask, Request};
 use crate::trust::Comment;
 
-/// What a gate job comes to.
+/// What an intake job comes to.
 #[derive(Debug)]
 pub(in crate::cli) enum Decision {
     /// A run is to follow.
@@ -26,8 +26,8 @@ pub(in crate::cli) enum Decision {
     Done(u8),
 }
 
-/// The gate job as a job of its own.
-pub(super) fn gate(step: &JobStep) -> Result<u8, CommandFailure> {
+/// The intake job as a job of its own.
+pub(super) fn intake(step: &JobStep) -> Result<u8, CommandFailure> {
     let decision = decide(step)?;
     announce(step, &decision)?;
     match decision {
