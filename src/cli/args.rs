@@ -8,9 +8,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Runs coding agents so that their work can be trusted: a plan, gates, worktrees, proofs.
 #[derive(Debug, Parser)]
 #[command(name = "omk", version, max_term_width = 100, propagate_version = true)]
-#[command(after_help = "Start with `omk init`, look with `omk plan`, go with `omk run`.")]
+#[command(after_help = "Start with `omk init`, check with `omk plan`, then `omk run`.")]
 pub(crate) struct Cli {
-    /// Work as if started in this directory
+    /// Run as if omk was started in this directory
     #[arg(
         short = 'C',
         long,
@@ -47,7 +47,7 @@ pub(crate) enum TerminalChoice {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Write a first omk.yaml, or one made of omk 0.5.0's records
+    /// Write a first omk.yaml, or convert omk 0.5.0's records to one
     #[command(after_help = "Examples:\n  omk init\n  omk init --from-omk tasks.json > omk.yaml")]
     Init(Init),
     /// Check the plan and show what a run would do
@@ -55,22 +55,22 @@ pub(crate) enum Command {
         after_help = "Examples:\n  omk plan\n  omk plan --check\n  omk plan --format mermaid\n  omk plan --json | jq '.waves'"
     )]
     Plan(Plan),
-    /// Run the plan, or some tasks of it with what they need
+    /// Run the plan, or some of its tasks with their dependencies
     #[command(
         after_help = "Examples:\n  omk run\n  omk run api docs --workers 2\n  omk run --limits time=1h,tokens=500000\n  omk run --cassette recorded/   # recorded model answers: no key, no network"
     )]
     Run(Run),
-    /// Start a new run that keeps what earlier ones completed, and does the rest
+    /// Start a new run that keeps the completed tasks of earlier runs, and does the rest
     #[command(
-        after_help = "Named tasks and what is built on them start anew.\n\nExamples:\n  omk retry             # what failed, and what was waiting for it\n  omk retry api         # this as well, whether it completed or not"
+        after_help = "Named tasks and their dependents run again.\n\nExamples:\n  omk retry             # every task that no earlier run completed\n  omk retry api         # the same, and `api` even if it completed"
     )]
     Retry(Retry),
-    /// Go on with a run that was interrupted, killed, or blocked from outside
+    /// Continue a run that was interrupted, killed, or blocked by an external cause
     #[command(
         after_help = "Examples:\n  omk resume            # the newest run\n  omk resume 20261122t18"
     )]
     Resume(Resume),
-    /// Cancel a run, or some tasks of it, for good
+    /// Cancel a run, or some of its tasks, for good
     #[command(after_help = "Examples:\n  omk cancel\n  omk cancel --task api")]
     Cancel(Cancel),
     /// Show where the tasks of a run stand
@@ -78,7 +78,7 @@ pub(crate) enum Command {
         after_help = "Examples:\n  omk status\n  omk status --json | jq '.[] | select(.state == \"failed\")'"
     )]
     Status(Status),
-    /// Fold a run's journal again, check every order, and print the timeline
+    /// Read a run's journal again, check every decision, and print the timeline
     #[command(after_help = "Examples:\n  omk replay\n  omk replay --json")]
     Replay(Replay),
     /// Check proofs against the repository, offline
@@ -86,14 +86,14 @@ pub(crate) enum Command {
         after_help = "Examples:\n  omk verify                       # every proof of the newest run\n  omk verify .git/omk/runs/*/proofs/api.json"
     )]
     Verify(Verify),
-    /// Judge a run that another job left as a bundle, without believing it
+    /// Judge a run from another job's bundle, without trusting it
     #[command(
         after_help = "Examples:\n  omk judge bundle/ --request request.json\n  omk judge bundle/ --request - --json > judgement.json < request.json"
     )]
     Judge(Judge),
-    /// Deliver a run that another job left as a bundle, as far as its judgement carries it
+    /// Deliver a run from another job's bundle, as far as its judgement allows
     #[command(
-        after_help = "Examples:\n  omk publish bundle/ --request request.json --judgement judgement.json\n  omk publish bundle/ --request request.json                        # say that nobody judged it"
+        after_help = "Examples:\n  omk publish bundle/ --request request.json --judgement judgement.json\n  omk publish bundle/ --request request.json                        # report that it was not judged"
     )]
     Publish(Publish),
     /// Render a run
@@ -101,7 +101,7 @@ pub(crate) enum Command {
         after_help = "Examples:\n  omk report --format markdown\n  omk report --format junit > omk.xml"
     )]
     Report(Report),
-    /// Do what a CI job's event asks for; action and component run this
+    /// Handle the event of a CI job; the action and the component run this
     #[command(
         after_help = "It is configured by inputs and by the runner's variables; see action.yml and templates/omk.yml.\n\nExamples:\n  uses: owner/omk-action@v1      # a step of a workflow at GitHub\n  omk ci                         # a job's script at GitLab\n  omk ci --poll                  # the same, in a schedule that looks for comments"
     )]
@@ -109,17 +109,17 @@ pub(crate) enum Command {
     /// Print the JSON Schema of omk.yaml
     #[command(after_help = "Example:\n  omk schema > .vscode/omk.schema.json")]
     Schema,
-    /// Check what a run needs of this machine, and say what to do
+    /// Check that this machine has what a run needs, and how to fix what is missing
     #[command(
-        after_help = "Examples:\n  omk doctor\n  omk doctor --online            # ask the model's provider, too\n  omk doctor --json | jq .can_start"
+        after_help = "Examples:\n  omk doctor\n  omk doctor --online            # also ask the model's provider\n  omk doctor --json | jq .can_start"
     )]
     Doctor(Doctor),
     /// Install or check the coding agent that the plan pins
     #[command(after_help = "Examples:\n  omk agent install\n  omk agent check")]
     Agent(Agent),
-    /// Remove old runs, worktrees, and branches that are merged
+    /// Remove old runs, worktrees, and merged branches
     #[command(
-        after_help = "Examples:\n  omk clean             # lists what goes, and asks\n  omk clean 20261122    # that run, with all that it holds\n  omk clean --all --yes"
+        after_help = "Examples:\n  omk clean             # lists what it would remove, and asks\n  omk clean 20261122    # that run, with all its results\n  omk clean --all --yes"
     )]
     Clean(Clean),
     /// Print completions for a shell
@@ -143,7 +143,7 @@ pub(crate) struct Init {
 /// Which plan.
 #[derive(Debug, Args, Clone)]
 pub(crate) struct PlanFile {
-    /// The plan; omk.yaml at the top of the repository unless given
+    /// The plan [default: omk.yaml at the top of the repository]
     #[arg(long = "plan", value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
 }
@@ -152,7 +152,7 @@ pub(crate) struct PlanFile {
 pub(crate) struct Doctor {
     #[command(flatten)]
     pub(crate) plan: PlanFile,
-    /// Ask the model's provider, too; nothing is paid
+    /// Also ask the model's provider; costs nothing
     #[arg(long)]
     pub(crate) online: bool,
     /// Print as JSON
@@ -162,7 +162,7 @@ pub(crate) struct Doctor {
 
 #[derive(Debug, Args)]
 pub(crate) struct Ci {
-    /// Look for comments that ask for something; for GitLab, which starts nothing at a comment
+    /// Look for comments with commands; for GitLab, which starts no pipeline on a comment
     #[arg(long)]
     pub(crate) poll: bool,
 }
@@ -171,7 +171,7 @@ pub(crate) struct Ci {
 pub(crate) struct Plan {
     #[command(flatten)]
     pub(crate) plan: PlanFile,
-    /// Check what a run would begin with, too: key, CLI, model, room, and the gates on HEAD
+    /// Also check what a run checks first: key, CLI, model, room, and the gates on HEAD
     #[arg(long, conflicts_with_all = ["json", "format"])]
     pub(crate) check: bool,
     /// Print as JSON; short for --format json
@@ -197,7 +197,7 @@ pub(crate) enum PlanFormat {
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// Tasks to run, with what they depend on; all unless given
+    /// Tasks to run, with their dependencies [default: all]
     #[arg(value_name = "TASK")]
     pub(crate) tasks: Vec<String>,
     #[command(flatten)]
@@ -205,13 +205,13 @@ pub(crate) struct Run {
     /// The commit to build on
     #[arg(long, value_name = "REV", default_value = "HEAD")]
     pub(crate) base: String,
-    /// Start nothing more once a task has failed for good
+    /// Start no more tasks once one has failed for good
     #[arg(long)]
     pub(crate) fail_fast: bool,
-    /// Replace result branches even where they hold commits that are not omk's
+    /// Replace result branches even if they have commits that omk did not make
     #[arg(long)]
     pub(crate) force: bool,
-    /// Leave what another job needs to judge and publish the run in this directory
+    /// Write a bundle to this directory, for jobs that judge and publish the run
     #[arg(long, value_name = "DIR")]
     pub(crate) bundle: Option<PathBuf>,
     /// Do not ask before spending
@@ -223,18 +223,18 @@ pub(crate) struct Run {
 
 #[derive(Debug, Args)]
 pub(crate) struct Retry {
-    /// Tasks to do anew, with what is built on them, also if they completed
+    /// Tasks to run again, with their dependents, even if they completed
     #[arg(value_name = "TASK")]
     pub(crate) tasks: Vec<String>,
     #[command(flatten)]
     pub(crate) plan: PlanFile,
-    /// The commit to build on; work is kept if it has the tree of the earlier run's base
+    /// The commit to build on; completed work is kept if its tree is that of the earlier run's base
     #[arg(long, value_name = "REV", default_value = "HEAD")]
     pub(crate) base: String,
-    /// Start nothing more once a task has failed for good
+    /// Start no more tasks once one has failed for good
     #[arg(long)]
     pub(crate) fail_fast: bool,
-    /// Replace result branches even where they hold commits that are not omk's
+    /// Replace result branches even if they have commits that omk did not make
     #[arg(long)]
     pub(crate) force: bool,
     /// Do not ask before spending
@@ -256,10 +256,10 @@ pub(crate) struct How {
     /// Serve recorded model answers from this directory instead of asking a model
     #[arg(long, value_name = "DIR")]
     pub(crate) cassette: Option<PathBuf>,
-    /// Let all gates run to their ends, also if a required one has failed
+    /// Run all gates to the end, even if a required one has failed
     #[arg(long)]
     pub(crate) keep_going: bool,
-    /// Run every gate, also one that has passed by the same inputs before
+    /// Run every gate, even if it passed before on the same inputs
     #[arg(long)]
     pub(crate) no_reuse: bool,
     /// Print the result as JSON
@@ -269,7 +269,7 @@ pub(crate) struct How {
 
 #[derive(Debug, Args)]
 pub(crate) struct Resume {
-    /// The run, or how its id begins; the newest unless given
+    /// The run, or the beginning of its id [default: the newest]
     #[arg(value_name = "RUN")]
     pub(crate) run: Option<String>,
     #[command(flatten)]
@@ -278,17 +278,17 @@ pub(crate) struct Resume {
 
 #[derive(Debug, Args)]
 pub(crate) struct Cancel {
-    /// The run, or how its id begins; the newest unless given
+    /// The run, or the beginning of its id [default: the newest]
     #[arg(value_name = "RUN")]
     pub(crate) run: Option<String>,
-    /// Only this task and what depends on it; may be given again
+    /// Only this task and its dependents; repeatable
     #[arg(long = "task", value_name = "TASK")]
     pub(crate) tasks: Vec<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Status {
-    /// The run, or how its id begins; the newest unless given
+    /// The run, or the beginning of its id [default: the newest]
     #[arg(value_name = "RUN")]
     pub(crate) run: Option<String>,
     /// Print task records in the format of omk 0.5.0
@@ -298,7 +298,7 @@ pub(crate) struct Status {
 
 #[derive(Debug, Args)]
 pub(crate) struct Replay {
-    /// The run, or how its id begins; the newest unless given
+    /// The run, or the beginning of its id [default: the newest]
     #[arg(value_name = "RUN")]
     pub(crate) run: Option<String>,
     /// Print the timeline as JSON lines
@@ -308,7 +308,7 @@ pub(crate) struct Replay {
 
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// Proof files, or a run; the proofs of the newest run unless given
+    /// Proof files, or a run [default: the newest run]
     #[arg(value_name = "PROOF|RUN")]
     pub(crate) proofs: Vec<String>,
     /// Print the findings as JSON
@@ -322,14 +322,14 @@ pub(crate) struct Bundle {
     /// The bundle's directory
     #[arg(value_name = "DIR")]
     pub(crate) dir: PathBuf,
-    /// What was asked for, as the intake job said it: a file of JSON, or `-` for standard input
+    /// The intake job's request: a JSON file, or `-` for standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) request: PathBuf,
-    /// Read tasks and gates from this file, which must have the digest that the request names,
-    /// instead of the commit
+    /// Read tasks and gates from this file instead of the commit; it must have the digest in the
+    /// request
     #[arg(long, value_name = "FILE")]
     pub(crate) plan: Option<PathBuf>,
-    /// Read protected paths, limits and how to deliver from this plan instead of the default
+    /// Read protected paths, limits and delivery settings from this plan instead of the default
     /// branch's
     #[arg(long, value_name = "FILE")]
     pub(crate) rules: Option<PathBuf>,
@@ -339,7 +339,7 @@ pub(crate) struct Bundle {
 pub(crate) struct Judge {
     #[command(flatten)]
     pub(crate) bundle: Bundle,
-    /// Let all gates run to their ends, also if a required one has failed
+    /// Run all gates to the end, even if a required one has failed
     #[arg(long)]
     pub(crate) keep_going: bool,
     /// Print the judgement as JSON
@@ -351,17 +351,17 @@ pub(crate) struct Judge {
 pub(crate) struct Publish {
     #[command(flatten)]
     pub(crate) bundle: Bundle,
-    /// What `omk judge --json` said; nothing is delivered without it
+    /// The output of `omk judge --json`; nothing is delivered without it
     #[arg(long, value_name = "FILE")]
     pub(crate) judgement: Option<PathBuf>,
-    /// Print what was done as JSON
+    /// Print the delivery as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Report {
-    /// The run, or how its id begins; the newest unless given
+    /// The run, or the beginning of its id [default: the newest]
     #[arg(value_name = "RUN")]
     pub(crate) run: Option<String>,
     /// How to print
@@ -395,8 +395,7 @@ pub(crate) struct Agent {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AgentAction {
-    /// Put the pinned CLI, and a Node new enough where yours is not, into omk's tool cache, with
-    /// npm
+    /// Install the pinned CLI into omk's tool cache with npm, and a newer Node if yours is too old
     Install(PlanFile),
     /// Check the CLI, the key, and the model at its provider, as a run does before its first
     /// prompt; costs nothing
@@ -405,13 +404,13 @@ pub(crate) enum AgentAction {
 
 #[derive(Debug, Args)]
 pub(crate) struct Clean {
-    /// Remove just these runs, also with results that are nowhere else
+    /// Remove only these runs, even if their results exist nowhere else
     #[arg(value_name = "RUN", conflicts_with_all = ["keep", "all"])]
     pub(crate) runs: Vec<String>,
     /// Keep this many of the newest runs
     #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "all")]
     pub(crate) keep: usize,
-    /// Remove every run, also with results that are nowhere else
+    /// Remove every run, even if its results exist nowhere else
     #[arg(long)]
     pub(crate) all: bool,
     /// Do not ask before removing

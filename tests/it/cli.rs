@@ -97,23 +97,23 @@ fn omk_alone_tells_what_there_is() {
     Usage: omk [OPTIONS] <COMMAND>
 
     Commands:
-      init         Write a first omk.yaml, or one made of omk 0.5.0's records
+      init         Write a first omk.yaml, or convert omk 0.5.0's records to one
       plan         Check the plan and show what a run would do
-      run          Run the plan, or some tasks of it with what they need
-      retry        Start a new run that keeps what earlier ones completed, and does the rest
-      resume       Go on with a run that was interrupted, killed, or blocked from outside
-      cancel       Cancel a run, or some tasks of it, for good
+      run          Run the plan, or some of its tasks with their dependencies
+      retry        Start a new run that keeps the completed tasks of earlier runs, and does the rest
+      resume       Continue a run that was interrupted, killed, or blocked by an external cause
+      cancel       Cancel a run, or some of its tasks, for good
       status       Show where the tasks of a run stand
-      replay       Fold a run's journal again, check every order, and print the timeline
+      replay       Read a run's journal again, check every decision, and print the timeline
       verify       Check proofs against the repository, offline
-      judge        Judge a run that another job left as a bundle, without believing it
-      publish      Deliver a run that another job left as a bundle, as far as its judgement carries it
+      judge        Judge a run from another job's bundle, without trusting it
+      publish      Deliver a run from another job's bundle, as far as its judgement allows
       report       Render a run
-      ci           Do what a CI job's event asks for; action and component run this
+      ci           Handle the event of a CI job; the action and the component run this
       schema       Print the JSON Schema of omk.yaml
-      doctor       Check what a run needs of this machine, and say what to do
+      doctor       Check that this machine has what a run needs, and how to fix what is missing
       agent        Install or check the coding agent that the plan pins
-      clean        Remove old runs, worktrees, and branches that are merged
+      clean        Remove old runs, worktrees, and merged branches
       completions  Print completions for a shell
       help         Print this message or the help of the given subcommand(s)
 
@@ -122,10 +122,10 @@ fn omk_alone_tells_what_there_is() {
       -V, --version  Print version
 
     Everywhere:
-      -C, --directory <DIR>  Work as if started in this directory
+      -C, --directory <DIR>  Run as if omk was started in this directory
           --color <WHEN>     When to use colours [default: auto] [possible values: auto, always, never]
 
-    Start with `omk init`, look with `omk plan`, go with `omk run`.
+    Start with `omk init`, check with `omk plan`, then `omk run`.
     [exit 2]
     ");
 }
