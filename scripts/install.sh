@@ -1,5 +1,5 @@
 #!/bin/sh
-# Puts omk on the PATH of a job's later steps: the release that this very commit names in RELEASE, held to its digest; else
+# Puts omk on the PATH of a job's later steps: the release that this very commit names in RELEASE, checked against its digest; else
 # built from this commit's source. It needs no token and no right, and trusts neither the network nor a cache.
 #
 #   OMK_VERSION  empty, or `source`
@@ -58,11 +58,11 @@ released() {
     [ -n "$from" ] || die "RELEASE does not say where the archives are" "set the input \`mirror\`"
     address=${from%/}/$archive
     kept=$cache/$version/$archive
-    # The digest is taken of the copy that is unpacked: nobody else can change it in between.
+    # The digest is taken of the copy that is unpacked: no other process can change it in between.
     if [ -f "$kept" ] && cp "$kept" "$own/$archive" && [ "$(digest "$own/$archive")" = "$wanted" ]; then
         say "$version for $target, from the tool cache"
     else
-        [ ! -f "$kept" ] || say "the archive in the tool cache is not what this commit names; it is downloaded anew"
+        [ ! -f "$kept" ] || say "the archive in the tool cache is not what this commit names; it is downloaded again"
         download "$address" "$own/$archive" || die "failed to download $address" \
             "is the address reachable from this runner? another one can be set with the input \`mirror\`" \
             "or build from source: \`version: source\` (needs cargo)"

@@ -2,7 +2,7 @@
 """Holds the GitLab component and its examples to linters: lint_gitlab.py LINT-TOOLS E2E-TOOLS
 
 Each example is laid out as a project of its own, and gitlab-ci-local puts the component into it as GitLab would, with types
-and patterns of inputs checked. What comes out is held to GitLab's JSON Schema and, script by script, to ShellCheck. It asks
+and patterns of inputs checked. What comes out is checked against GitLab's JSON Schema and, script by script, to ShellCheck. It asks
 no server, and changes nothing outside a temporary directory.
 """
 

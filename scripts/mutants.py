@@ -93,7 +93,7 @@ def say(text):
 
 
 def copy_tree(place):
-    """The tracked files, as they are now; what is equal is left alone, so that a build is not made anew."""
+    """The tracked files, as they are now; what is equal is left alone, so that nothing is built again."""
     names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
     for name in filter(None, names):
         source, target = ROOT / name, place / name

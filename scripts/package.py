@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Packs omk for a release: package.py BINARY VERSION TARGET DIRECTORY, and prints the archive's SHA-256.
 
-The same bytes make the same archive, wherever and whenever it is packed, so that a second build can be compared.
+The same bytes make the same archive on every machine and at any time, so that a second build can be compared.
 """
 
 import gzip

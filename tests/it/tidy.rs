@@ -4,7 +4,7 @@
 //! It reads source as text, line by line, and refuses to be a parser: what it looks for has one
 //! spelling here, and rustfmt keeps it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -640,6 +640,50 @@ fn a_type_name_stands_for_one_type() {
                 wrong.push(format!("`{name}` stands for one type, and needs no excuse"))
             }
             (true, true) | (false, false) => {}
+        }
+    }
+    nothing(&wrong);
+}
+
+/// Words that make a reader stop: they name no actor, or say a plain thing in an old way.
+const ODD_WORDS: &[&str] = &[
+    "nobody", "somebody", "whoever", "wherever", "whatever", "anew", "mend", "mends", "mended",
+    "bent", "admits", "heard",
+];
+
+/// The documents that may hold such a word, and why.
+const ODD_DOCUMENTS: &[(&str, &str)] = &[(
+    "examples/refactor/omk.yaml",
+    "a prompt, word for word as it was when the model's answers were recorded",
+)];
+
+#[test]
+fn documents_are_in_plain_words() {
+    let is_document = |name: &String| {
+        let name = name.as_str();
+        let is_text = [".md", ".yml", ".yaml", ".sh"]
+            .iter()
+            .any(|end| name.ends_with(end));
+        (is_text && !name.starts_with("tests/it/")) || name == "src/cli/args.rs"
+    };
+    let mut wrong = Vec::new();
+    let documents: Vec<String> = tracked().into_iter().filter(is_document).collect();
+    assert!(documents.len() > 20, "{documents:?}");
+    for name in documents {
+        let text = read(&name).to_lowercase();
+        let words = text.split(|c: char| !c.is_alphanumeric());
+        let odd: BTreeSet<&str> = words.filter(|word| ODD_WORDS.contains(word)).collect();
+        let excused = ODD_DOCUMENTS.iter().any(|(document, _)| *document == name);
+        if odd.is_empty() == excused {
+            let odd: Vec<&str> = odd.into_iter().collect();
+            wrong.push(format!(
+                "{name}: {}",
+                if excused {
+                    "needs no excuse".into()
+                } else {
+                    odd.join(", ")
+                }
+            ));
         }
     }
     nothing(&wrong);
