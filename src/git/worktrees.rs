@@ -119,6 +119,10 @@ impl Worktree {
             if !next.starts_with("refs/") || next.split('/').any(|part| part == "..") {
                 break;
             }
+            // A branch that is not born yet may be called like a directory of others.
+            if self.admin.join(next).is_dir() || common_dir.join(next).is_dir() {
+                break;
+            }
             at = next.to_owned();
         }
         for file in [

@@ -258,6 +258,18 @@ fn a_worktree_with_a_relative_place_is_seen_where_it_is() {
 }
 
 #[test]
+fn a_branch_that_is_not_born_yet_and_called_like_a_directory_stops_nothing() {
+    let world = world();
+    let place = add_worktree(&world, "HEAD");
+    assert!(git_at(
+        &world,
+        &place,
+        &["symbolic-ref", "HEAD", "refs/heads/omk"]
+    ));
+    is_held(&world, "not born", None);
+}
+
+#[test]
 fn a_worktree_whose_head_cannot_be_read_is_an_error() {
     let world = world();
     add_worktree(&world, "HEAD");
