@@ -3,6 +3,9 @@
 //! It refuses to know what any of these names refers to: a [`TaskId`] is well-formed text, not the
 //! promise that a plan holds such a task.
 
+mod path;
+mod moment;
+
 use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
@@ -10,6 +13,9 @@ use std::sync::Arc;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use moment::Moment;
+pub use path::RepoPath;
 
 /// Why a text is not the name it was meant to be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -242,121 +248,6 @@ fn is_run_id(text: &str) -> bool {
     stamped && is_hex(chance, 6)
 }
 
-/// A path inside the repository, as git stores it: bytes, `/` between components, never absolute.
-///
-/// As text it is itself, or quoted as git does (`core.quotePath`) where it is not UTF-8, holds a
-/// control character, or starts with a quote; the text parses back to the same bytes.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RepoPath(Arc<[u8]>);
-
-impl RepoPath {
-    /// A path from git's own bytes; `None` where it is empty, absolute, or has an empty, `.` or
-    /// `..` component.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let sound = bytes
-            .split(|&byte| byte == b'/')
-            .all(|part| !matches!(part, b"" | b"." | b".."));
-        (sound && !bytes.contains(&0)).then(|| Self(bytes.into()))
-    }
-
-    /// The path as git stores it.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Display for RepoPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use fmt::Write as _;
-        if let Ok(text) = std::str::from_utf8(&self.0)
-            && !text.starts_with('"')
-            && !text.chars().any(char::is_control)
-        {
-            return f.write_str(text);
-        }
-        f.write_char('"')?;
-        for &byte in self.0.iter() {
-            match byte {
-                b'"' => f.write_str("\\\"")?,
-                b'\\' => f.write_str("\\\\")?,
-                b'\n' => f.write_str("\\n")?,
-                b'\t' => f.write_str("\\t")?,
-                b'\r' => f.write_str("\\r")?,
-                b' '..=b'~' => f.write_char(char::from(byte))?,
-                _ => write!(f, "\\{byte:03o}")?,
-            }
-        }
-        f.write_char('"')
-    }
-}
-
-impl fmt::Debug for RepoPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RepoPath({self})")
-    }
-}
-
-impl FromStr for RepoPath {
-    type Err = BadName;
-    fn from_str(text: &str) -> Result<Self, BadName> {
-        let bytes = match text.strip_prefix('"') {
-            Some(rest) => rest.strip_suffix('"').and_then(unquote),
-            None => Some(text.as_bytes().to_vec()),
-        };
-        bytes
-            .and_then(|bytes| Self::from_bytes(&bytes))
-            .ok_or_else(|| {
-                BadName::new(
-                    text,
-                    "a path inside the repository",
-                    "relative, without `.`, `..` or empty parts",
-                )
-            })
-    }
-}
-
-fn unquote(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = text.bytes();
-    let mut out = Vec::with_capacity(text.len());
-    while let Some(byte) = bytes.next() {
-        if byte != b'\\' {
-            out.push(byte);
-            continue;
-        }
-        match bytes.next()? {
-            b'n' => out.push(b'\n'),
-            b't' => out.push(b'\t'),
-            b'r' => out.push(b'\r'),
-            quoted @ (b'"' | b'\\') => out.push(quoted),
-            high @ b'0'..=b'3' => {
-                let (middle, low) = (bytes.next()?, bytes.next()?);
-                if !(b'0'..=b'7').contains(&middle) || !(b'0'..=b'7').contains(&low) {
-                    return None;
-                }
-                out.push((high - b'0') << 6 | (middle - b'0') << 3 | (low - b'0'));
-            }
-            _ => return None,
-        }
-    }
-    Some(out)
-}
-
-impl Serialize for RepoPath {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for RepoPath {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(D::Error::custom)
-    }
-}
-
 /// A commit and its tree.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Tip {
@@ -364,50 +255,4 @@ pub struct Tip {
     pub commit: CommitId,
     /// Its tree.
     pub tree: TreeId,
-}
-
-/// A point in time: milliseconds since 1970-01-01T00:00Z, as told by the run's clock, which never
-/// runs backwards inside a run.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
-#[serde(transparent)]
-pub struct Moment(i64);
-
-impl Moment {
-    /// The moment so many milliseconds after 1970.
-    #[must_use]
-    pub const fn from_millis(millis: i64) -> Self {
-        Self(millis)
-    }
-
-    /// Milliseconds since 1970.
-    #[must_use]
-    pub const fn as_millis(self) -> i64 {
-        self.0
-    }
-
-    /// This moment and `duration` more; stays at the end of time rather than overflow.
-    #[must_use]
-    pub fn after(self, duration: std::time::Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
-        )
-    }
-
-    /// How long from `earlier` to this; zero where `earlier` is later.
-    #[must_use]
-    pub fn since(self, earlier: Self) -> std::time::Duration {
-        std::time::Duration::from_millis(
-            u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0),
-        )
-    }
-
-    /// As a date for people and records.
-    #[must_use]
-    pub fn to_utc(self) -> chrono::DateTime<chrono::Utc> {
-        chrono::DateTime::from_timestamp_millis(self.0)
-            .unwrap_or(chrono::DateTime::<chrono::Utc>::MAX_UTC)
-    }
 }

@@ -5,22 +5,23 @@
 //! begins.
 
 mod journal_file;
+mod run_dir;
+mod holder;
 
 use std::borrow::Cow;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
-use crate::durability::Batch;
-use crate::fact::Fact;
-use crate::id::{Moment, RunId, Scope, Sha256};
-use crate::journal::{self, Cause, Damage, Journal, Line};
-use crate::plain_file::{self, NotRead, Root};
+use crate::id::{RunId, Scope};
+use crate::journal::{Cause, Damage};
+use crate::plain_file::{self, NotRead};
 use crate::text::Advised;
+use holder::read_holder;
 
+pub use holder::ScopeHolder;
 pub use journal_file::JournalFile;
+pub use run_dir::RunDir;
 
 /// Why runs could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -86,33 +87,6 @@ impl Advised for StoreError {
 /// The largest file of a run that is read, in bytes. It is four times the largest transcript, and
 /// the limit of a journal in a bundle. An archive from another machine may hold anything.
 const MOST: u64 = 256 << 20;
-
-/// How much of a lock is read, in bytes. A holder takes about 200.
-const HOLDER: u64 = 4 << 10;
-
-/// Who holds a scope.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ScopeHolder {
-    /// The run.
-    pub run: RunId,
-    /// omk's process.
-    pub pid: u32,
-    /// The machine.
-    pub host: String,
-    /// Since when.
-    pub since: Moment,
-}
-
-impl std::fmt::Display for ScopeHolder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let since = self.since.to_utc().format("%Y-%m-%d %H:%M:%S UTC");
-        write!(
-            f,
-            "run {} (process {} on {}, since {since})",
-            self.run, self.pid, self.host
-        )
-    }
-}
 
 fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
     let path = path.to_path_buf();
@@ -288,140 +262,10 @@ impl Store {
     }
 }
 
-fn read_holder(file: &mut File) -> Option<ScopeHolder> {
-    serde_json::from_reader(file.take(HOLDER)).ok()
-}
-
 /// A scope that is ours.
 #[derive(Debug)]
 pub struct ScopeLock {
     _file: File,
-}
-
-/// One run's directory.
-#[derive(Debug, Clone)]
-pub struct RunDir {
-    run: RunId,
-    path: PathBuf,
-}
-
-impl RunDir {
-    /// The run.
-    #[must_use]
-    pub fn run(&self) -> &RunId {
-        &self.run
-    }
-
-    /// The directory.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Makes the directory and its rooms, and keeps the plan as it was.
-    ///
-    /// # Errors
-    /// Where it cannot be written.
-    pub fn create(&self, plan: &[u8]) -> Result<JournalFile, StoreError> {
-        // Up to git's own directory, where `omk` may be new.
-        let mut batch = Batch::below(self.path.ancestors().nth(3).unwrap_or(&self.path));
-        for room in ["proofs", "logs", "transcripts", "cancel"] {
-            let path = self.path.join(room);
-            batch.make_directory(&path).map_err(io("create", &path))?;
-        }
-        let plan_path = self.path.join("plan.yaml");
-        batch
-            .replace(&plan_path, plan)
-            .map_err(io("write", &plan_path))?;
-        let journal = JournalFile::create(self.path.join("journal.jsonl"))?;
-        batch.finish().map_err(io("write through", &self.path))?;
-        Ok(journal)
-    }
-
-    /// Whether its journal holds anything.
-    #[must_use]
-    pub fn has_begun(&self) -> bool {
-        std::fs::metadata(self.path.join("journal.jsonl")).is_ok_and(|journal| journal.len() > 0)
-    }
-
-    /// The plan of the run, byte for byte.
-    ///
-    /// # Errors
-    /// Where it cannot be read.
-    pub fn plan(&self) -> Result<Vec<u8>, StoreError> {
-        self.read("plan.yaml")
-    }
-
-    /// The journal, as far as it is sound.
-    ///
-    /// # Errors
-    /// Where it cannot be read, was changed, or is that of another run.
-    pub fn journal(&self) -> Result<Journal, StoreError> {
-        let path = self.path.join("journal.jsonl");
-        let bytes = self.read("journal.jsonl")?;
-        let journal = match journal::read(&bytes) {
-            Ok(journal) => journal,
-            Err(damage) => return Err(StoreError::Damaged { path, damage }),
-        };
-        match journal.lines.first() {
-            Some(Line {
-                fact: Fact::Began(began),
-                ..
-            }) if began.run != self.run => Err(StoreError::OtherRun {
-                path,
-                run: began.run.clone(),
-            }),
-            _ => Ok(journal),
-        }
-    }
-
-    /// Opens the journal to append to it, and cuts off a damaged tail.
-    ///
-    /// # Errors
-    /// Where it cannot be read or written, or was changed.
-    pub fn reopen(&self) -> Result<(Journal, JournalFile), StoreError> {
-        let journal = self.journal()?;
-        let file = JournalFile::take_up(self.path.join("journal.jsonl"), &journal)?;
-        Ok((journal, file))
-    }
-
-    /// Reads a file of the run.
-    ///
-    /// # Errors
-    /// Where it cannot be read.
-    pub fn read(&self, name: &str) -> Result<Vec<u8>, StoreError> {
-        let read = Root::open(&self.path).and_then(|root| root.read(Path::new(name), MOST));
-        read.map_err(|why| io("read", &self.path.join(name))(why.into()))
-    }
-
-    /// The digest of a file of the run, however long it is.
-    ///
-    /// # Errors
-    /// If it is missing, no plain file, or larger than any that omk writes.
-    pub fn digest(&self, name: &str) -> Result<Sha256, NotRead> {
-        Root::open(&self.path)?.file(Path::new(name))?.digest(MOST)
-    }
-
-    /// Writes a file of the run, whole or not at all, and returns when it is on the disk.
-    ///
-    /// # Errors
-    /// Where it cannot be written.
-    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        self.write_all(&[(name.to_owned(), bytes.to_vec())])
-    }
-
-    /// Writes files of the run, each whole or not at all, and returns when all are on the disk.
-    ///
-    /// # Errors
-    /// Where one cannot be written.
-    pub fn write_all(&self, files: &[(String, Vec<u8>)]) -> Result<(), StoreError> {
-        let mut batch = Batch::below(&self.path);
-        for (name, bytes) in files {
-            let path = self.path.join(name);
-            batch.replace(&path, bytes).map_err(io("write", &path))?;
-        }
-        batch.finish().map_err(io("write through", &self.path))
-    }
 }
 
 #[cfg(test)]

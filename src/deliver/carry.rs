@@ -4,28 +4,23 @@
 //! It refuses to go on speaking with a token that is refused, and to lose a result because
 //! something about it could not be said.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod push;
+mod announcement;
 
 use super::newer::{Newer, newer};
-use super::steps::{
-    DeliveredShare, RemoteState, RemoteSteps, full, plan_delivery, proofs_ref, share,
-};
-use super::wanted::{all_open, built_on, pull_wanted};
-use super::{Delivered, RunOutcome, checks, look, manner, proofs};
-use crate::forge::{CheckWanted, Forge, ForgeError, Reaction};
-use crate::git::{GitError, Remote, Repo};
+use super::steps::{DeliveredShare, RemoteSteps, full, share};
+use super::wanted::{built_on, pull_wanted};
+use super::{Delivered, RunOutcome, checks, manner};
+use crate::forge::{Forge, ForgeError, Reaction};
+use crate::git::{Remote, Repo};
 use crate::history::run_branch;
 use crate::id::{CommitId, Moment};
 use crate::plan::Plan;
-use crate::report::dashboard::{self, Last};
+use crate::report::dashboard::Last;
 use crate::report::sticky::{self, LostRun};
-use crate::report::{DeliveryObstacle, Instead, Placed, Pull, check};
+use crate::report::{DeliveryObstacle, Placed, Pull};
 use crate::request::Request;
-use crate::text::{self, Advised as _, ForgeKind};
 use crate::trust::{Account, PullRequest};
-
-/// How often a push is planned anew because something moved or was refused meanwhile.
-const ROUNDS: usize = 5;
 
 /// Everything that a delivery is made with.
 pub(super) struct Carrier<'a> {
@@ -184,137 +179,6 @@ impl<'a> Carrier<'a> {
         pushed && (!wants_pulls || !self.placed.pulls.is_empty() || refused)
     }
 
-    /// Looks and pushes, all or nothing, until nothing moves between the two; `None` where nothing
-    /// could be pushed.
-    async fn push(
-        &mut self,
-        ends: &Endpoints<'_>,
-        plan: &Plan,
-        outcome: &RunOutcome,
-    ) -> Option<(RemoteSteps, RemoteState)> {
-        let proofs = match proofs::commit(ends.repo, self.request, outcome) {
-            Ok(commit) => commit,
-            Err(error) => {
-                self.trouble(DeliveryObstacle::Other(format!(
-                    "the result goes without its proofs: omk failed to {}",
-                    error.in_full()
-                )));
-                None
-            }
-        };
-        let forge = self.request.forge;
-        let mut refused = BTreeMap::new();
-        let mut refusals = 0;
-        let mut all = BTreeSet::new();
-        let mut said = "the refs of the remote keep moving".to_owned();
-        for _ in 0..ROUNDS {
-            let mut found = self.look(ends, plan, outcome).await?;
-            if let Some(by) = look::newer(ends.repo, self.request, &found) {
-                self.trouble(DeliveryObstacle::Overtaken { by });
-                return None;
-            }
-            found.refused = std::mem::take(&mut refused);
-            let steps = plan_delivery(plan, self.request, outcome, proofs.as_ref(), &found);
-            let pushed = {
-                let (repo, remote, refs) =
-                    (ends.repo.clone(), ends.remote.clone(), steps.refs.clone());
-                look::blocking(move || repo.push(&remote, &refs)).await
-            };
-            match pushed {
-                Ok(()) => {
-                    self.stand(&steps);
-                    return Some((steps, found));
-                }
-                Err(error @ GitError::RemoteMoved { .. }) => {
-                    refused = found.refused;
-                    said = error.in_full();
-                }
-                Err(GitError::RemoteRefused {
-                    name,
-                    why,
-                    said: words,
-                    ..
-                }) => {
-                    said = text::with_advice(&words, Some(why.next()));
-                    refusals += 1;
-                    all.extend(steps.refs.iter().map(|update| update.name.clone()));
-                    let run = full(&run_branch(&self.request.scope));
-                    let Some(out) =
-                        manner::leave_out(forge, refusals, (&name, &run), self.request, &all)
-                    else {
-                        break;
-                    };
-                    refused = if forge == ForgeKind::GitHub {
-                        found.refused
-                    } else {
-                        BTreeMap::new()
-                    };
-                    refused.extend(out.into_iter().map(|name| (name, said.clone())));
-                }
-                Err(error) => {
-                    said = error.in_full();
-                    break;
-                }
-            }
-        }
-        self.trouble(DeliveryObstacle::PushRefused { said });
-        None
-    }
-
-    /// The refs are where they should be.
-    fn stand(&mut self, steps: &RemoteSteps) {
-        for trouble in &steps.troubles {
-            self.trouble(trouble.clone());
-        }
-        let proofs = proofs_ref(self.request);
-        for update in &steps.refs {
-            self.pushed.push(update.name.clone());
-            if update.name == proofs {
-                self.placed.proofs = Some(proofs.clone());
-            } else if let Some(branch) = update.name.strip_prefix("refs/heads/") {
-                self.placed.branches.push(branch.to_owned());
-            }
-        }
-        // The whole result first, wherever else it is.
-        let run = run_branch(&self.request.scope);
-        self.placed.branches.sort_by_key(|branch| *branch != run);
-    }
-
-    pub(super) async fn look(
-        &mut self,
-        ends: &Endpoints<'_>,
-        plan: &Plan,
-        outcome: &RunOutcome,
-    ) -> Option<RemoteState> {
-        let (repo, remote, request, form) = (
-            ends.repo.clone(),
-            ends.remote.clone(),
-            self.request.clone(),
-            plan.deliver.form,
-        );
-        let refs = match look::blocking(move || look::refs(&repo, &remote, form, &request)).await {
-            Ok(refs) => refs,
-            Err(error) => {
-                self.trouble(DeliveryObstacle::PushRefused {
-                    said: error.in_full(),
-                });
-                return None;
-            }
-        };
-        let reading = manner::said(
-            self.request.forge,
-            "read the pull requests",
-            "read the merge requests",
-        );
-        let pulls = if self.may(reading) {
-            let pulls = look::pulls(self.forge, plan, self.request, outcome, &refs).await;
-            self.heard(reading, pulls).unwrap_or_default()
-        } else {
-            BTreeMap::new()
-        };
-        Some(look::found(refs, pulls))
-    }
-
     async fn pulls(
         &mut self,
         repo: &Repo,
@@ -351,168 +215,6 @@ impl<'a> Carrier<'a> {
                 }
                 Err(other) => drop(self.heard::<()>(opening, Err(other))),
             }
-        }
-    }
-
-    /// Writes checks, but for those that would be refused like one before them.
-    async fn checks(&mut self, all: &[CheckWanted]) {
-        let mut refused: Vec<&CheckWanted> = Vec::new();
-        for wanted in all {
-            let alike =
-                |other: &&CheckWanted| manner::is_refused_too(self.request.forge, other, wanted);
-            if !refused.iter().any(alike) && !self.check(wanted).await {
-                refused.push(wanted);
-            }
-        }
-    }
-
-    /// Writes a check; false where the token may write none. The verdict is told by what the forge
-    /// has below checks then.
-    async fn check(&mut self, wanted: &CheckWanted) -> bool {
-        let writing = manner::said(
-            self.request.forge,
-            "write the checks",
-            "write the commit statuses",
-        );
-        if self.newer.as_ref().is_some_and(|newer| newer.keeps(wanted)) {
-            return true;
-        }
-        if !self.may(writing) {
-            return false;
-        }
-        let known = self
-            .request
-            .check
-            .filter(|_| wanted.name == check::NAME && wanted.commit == self.request.base);
-        match self.forge.put_check(wanted, known).await {
-            Err(ForgeError::Forbidden { .. }) => {
-                match manner::below_checks(self.request.forge) {
-                    Instead::Status => self.status(wanted).await,
-                    instead @ Instead::Nothing => {
-                        self.trouble(DeliveryObstacle::NoChecks { instead })
-                    }
-                }
-                false
-            }
-            other => {
-                self.heard(writing, other);
-                true
-            }
-        }
-    }
-
-    async fn status(&mut self, wanted: &CheckWanted) {
-        let url = wanted.details_url.as_deref();
-        let mut commits = vec![wanted.commit.clone()];
-        commits.extend(
-            self.result
-                .clone()
-                .filter(|result| *result != wanted.commit),
-        );
-        let mut instead = Instead::Status;
-        for commit in commits {
-            let put = self
-                .forge
-                .put_status(&commit, &wanted.name, wanted.state, &wanted.title, url)
-                .await;
-            if put.is_err() {
-                instead = Instead::Nothing;
-            }
-        }
-        self.trouble(DeliveryObstacle::NoChecks { instead });
-    }
-
-    /// Edits the sticky comment, or the dashboard of a plan.
-    async fn tell(&mut self, last: Last<'_>, open: Option<Vec<PullRequest>>) {
-        if !self.may("write the comment") {
-            return;
-        }
-        let Some(me) = self.me.clone() else { return };
-        let overtaken =
-            |trouble: &DeliveryObstacle| matches!(trouble, DeliveryObstacle::Overtaken { .. });
-        let url = match &self.request.pull {
-            // The comment is about the newer run.
-            Some(_) if self.newer.is_some() || self.placed.troubles.iter().any(overtaken) => return,
-            Some(pull) => {
-                let body = match last {
-                    Last::Ended(view, placed) => sticky::ended(self.request, view, placed),
-                    Last::Lost(lost) => sticky::lost(self.request, lost),
-                };
-                let marker = sticky::marker(&self.request.scope);
-                let put = self
-                    .forge
-                    .put_comment(pull.number, &me, &marker, &body)
-                    .await;
-                self.heard("write the comment", put)
-                    .map(|comment| comment.url)
-            }
-            None => self.dashboard(&me, last, open).await,
-        };
-        self.comment = url;
-    }
-
-    async fn dashboard(
-        &mut self,
-        me: &Account,
-        last: Last<'_>,
-        open: Option<Vec<PullRequest>>,
-    ) -> Option<String> {
-        let marker = dashboard::marker(&self.request.scope);
-        let old = self.forge.issue(me, &marker).await;
-        let old = self.heard("read the dashboard", old)?;
-        let earlier = old
-            .map(|issue| dashboard::runs(&issue.body))
-            .unwrap_or_default();
-        let open = open.map(|pulls| all_open(self.request, &self.placed, pulls));
-        let body = dashboard::body(self.request, last, self.now, open.as_deref(), &earlier);
-        let put = self
-            .forge
-            .put_issue(me, &marker, &dashboard::title(&self.request.scope), &body)
-            .await;
-        self.heard("write the dashboard", put)
-            .map(|issue| issue.url)
-    }
-
-    /// The pull requests of earlier runs, for the dashboard of one that delivers nothing; `None`
-    /// where nobody can tell.
-    async fn open(
-        &mut self,
-        ends: &Endpoints<'_>,
-        plan: &Plan,
-        outcome: &RunOutcome,
-    ) -> Option<Vec<PullRequest>> {
-        if self.request.pull.is_some() {
-            return None;
-        }
-        let (repo, remote, request, form) = (
-            ends.repo.clone(),
-            ends.remote.clone(),
-            self.request.clone(),
-            plan.deliver.form,
-        );
-        let refs = look::blocking(move || look::refs(&repo, &remote, form, &request))
-            .await
-            .ok()?;
-        let pulls = look::pulls(self.forge, plan, self.request, outcome, &refs)
-            .await
-            .ok()?;
-        Some(
-            pulls
-                .into_values()
-                .flatten()
-                .filter(|pull| pull.open)
-                .collect(),
-        )
-    }
-
-    async fn react(&mut self, reaction: Reaction) {
-        let (Some(comment), Some(pull)) = (self.request.comment, &self.request.pull) else {
-            return;
-        };
-        let issue = pull.number;
-        if self.may("react to the comment") {
-            let reacted = self.forge.react(issue, comment, reaction).await;
-            self.heard("react to the comment", reacted);
         }
     }
 

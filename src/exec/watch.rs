@@ -4,6 +4,9 @@
 //! It refuses to signal anything itself while the shepherd works: it only says *stop*. A shepherd
 //! that does not hear it, and one that does not end, is killed, so that every wait here has an end.
 
+mod ending;
+mod idleness;
+
 use std::io;
 use std::time::Duration;
 
@@ -19,6 +22,7 @@ use super::start::{Keeper, Started, start};
 use super::{Child, Ended, Ending, ExecError, Shepherd, Surroundings};
 use crate::fact::Containment;
 use crate::plan::RoomLevel;
+use idleness::{Idle, after};
 
 /// What is read at once: a pipe's whole content.
 const CHUNK: usize = 64 * 1024;
@@ -83,13 +87,6 @@ enum ChildPhase {
         stragglers: u32,
         until: Instant,
     },
-}
-
-/// When the child was last seen alive.
-struct Idle {
-    limit: Duration,
-    alarm: Instant,
-    pulse: u64,
 }
 
 /// What happened next.
@@ -256,63 +253,6 @@ impl<'a> Watch<'a> {
         }
     }
 
-    async fn stop(&mut self, why: Ending) {
-        if matches!(self.phase, ChildPhase::Running) {
-            self.phase = ChildPhase::Stopping(why, Instant::now() + self.patience);
-            // A shepherd that does not hear it is gone, and the end of its reports will say so.
-            let _ = timeout(MOMENT, self.orders.write_all(b"\n")).await;
-        }
-    }
-
-    /// The shepherd did not end the child, so the kernel has to: it ends a sealed room with its
-    /// shepherd. Outside of one a daemon may be left.
-    async fn end_by_force(&mut self, why: Ending) -> Result<(), ExecError> {
-        let outlived = ExecError::Outlived {
-            waited: self.patience,
-        };
-        self.process.kill();
-        self.kill_group();
-        self.put_away().await?;
-        if !self.is_room_over().await {
-            return Err(outlived);
-        }
-        self.phase = ChildPhase::Over {
-            ending: why,
-            stragglers: 0,
-            until: Instant::now() + DRAIN,
-        };
-        Ok(())
-    }
-
-    /// Waits for the end of the shepherd, which has nothing left to do. One that was stopped is
-    /// killed.
-    async fn put_away(&mut self) -> Result<(), ExecError> {
-        if timeout(MOMENT, self.process.end()).await.is_ok() {
-            return Ok(());
-        }
-        self.process.kill();
-        match timeout(MOMENT, self.process.end()).await {
-            Ok(()) => Ok(()),
-            Err(_) => Err(ExecError::Outlived {
-                waited: self.began.elapsed(),
-            }),
-        }
-    }
-
-    /// Whether the child was in a sealed room, and that has come to its end.
-    async fn is_room_over(&self) -> bool {
-        match &self.room {
-            Some(first) => timeout(MOMENT, first.end()).await.is_ok(),
-            None => false,
-        }
-    }
-
-    fn kill_group(&self) {
-        if let Some(group) = self.leader.and_then(rustix::process::Pid::from_raw) {
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-        }
-    }
-
     async fn heed(&mut self, report: io::Result<Option<Vec<u8>>>) -> Result<(), ExecError> {
         let report =
             match report.map(|line| line.and_then(|line| serde_json::from_slice(&line).ok())) {
@@ -386,53 +326,6 @@ impl<'a> Watch<'a> {
         }
         Ok(())
     }
-
-    /// The shepherd died: the child died with it, and its group is ended here, which is all that
-    /// can still be found.
-    async fn bereft(&mut self, error: io::Error) -> ExecError {
-        self.kill_group();
-        if let Err(outlived) = self.put_away().await {
-            return outlived;
-        }
-        // The kernel ends a sealed room with its shepherd. Outside of one, a daemon may have left
-        // the group.
-        if self.confined && !self.is_room_over().await {
-            return ExecError::Outlived {
-                waited: self.began.elapsed(),
-            };
-        }
-        ExecError::io(
-            "keep the child's shepherd, which ended before the child",
-            error,
-        )
-    }
-
-    fn finish(self, child: &Child) -> Result<Ended, ExecError> {
-        let ChildPhase::Over {
-            ending, stragglers, ..
-        } = self.phase
-        else {
-            return Err(ExecError::io(
-                "await the child",
-                io::ErrorKind::UnexpectedEof.into(),
-            ));
-        };
-        let captured = self.capture.finish().map_err(|error| {
-            ExecError::io(format!("write the log {}", child.log.display()), error)
-        })?;
-        Ok(Ended {
-            ending,
-            duration: self.began.elapsed(),
-            head: captured.head,
-            tail: captured.tail,
-            stderr_tail: captured.stderr_tail,
-            bytes: captured.bytes,
-            log_sha256: captured.log_sha256,
-            containment: self.containment,
-            why_not_sealed: self.why_not,
-            stragglers,
-        })
-    }
 }
 
 /// Whether to go on after an alarm.
@@ -442,31 +335,9 @@ enum Rang {
     Last,
 }
 
-impl Idle {
-    /// Whether there was no other sign of life either; if there was, the clock is wound.
-    fn is_hung(&mut self, pulse: u64) -> bool {
-        if pulse == self.pulse {
-            return true;
-        }
-        self.wind(pulse);
-        false
-    }
-
-    fn wind(&mut self, pulse: u64) {
-        self.pulse = pulse;
-        self.alarm = after(Instant::now(), self.limit);
-    }
-}
-
 async fn read(from: &mut Option<impl AsyncRead + Unpin>, into: &mut [u8]) -> io::Result<usize> {
     match from {
         Some(from) => from.read(into).await,
         None => Ok(0),
     }
-}
-
-/// A time that far away, or a year where that cannot be told.
-fn after(start: Instant, duration: Duration) -> Instant {
-    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
-    start.checked_add(duration).unwrap_or_else(|| start + YEAR)
 }

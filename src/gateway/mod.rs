@@ -17,6 +17,9 @@ mod spend;
 mod tunnel;
 mod turn;
 mod upstream;
+mod provider_key;
+mod usage;
+mod pass;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -29,69 +32,21 @@ use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::exec::Pulse;
-use crate::fact::{Fact, Limit, Tokens};
+use crate::fact::{Fact, Limit};
 use crate::id::{Sha256, TaskId};
-use crate::model::{UNNAMED, Wire};
+use crate::model::Wire;
 use attempt::AdmittedAttempt;
 use cassette::{Places, Shelf};
 use spend::Ledger;
 
 pub use cassette::Recording;
+pub use pass::Pass;
+pub use provider_key::{BadKey, ProviderKey};
 pub use question::{QuestionError, ask_models};
 pub use spend::{Budget, cost_micro_usd};
 pub use tunnel::Tunnel;
 pub use turn::{AnswerEnding, ModelAnswer, ToolCall, TurnReader, TurnUsage};
-
-/// The provider's key. Shows itself as `***`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ProviderKey(String);
-
-impl ProviderKey {
-    /// Wraps a key. White space around it is not part of it: secrets are often pasted with a line
-    /// end.
-    ///
-    /// # Errors
-    /// If the rest cannot stand in a header: it holds a control character, or something else than
-    /// ASCII.
-    pub fn new(key: &str) -> Result<Self, BadKey> {
-        let key = key.trim();
-        let sound = key
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() || byte == b' ');
-        if sound {
-            Ok(Self(key.to_owned()))
-        } else {
-            Err(BadKey)
-        }
-    }
-
-    /// Whether it looks like a key of a Kimi Code subscription, which no other address takes.
-    #[must_use]
-    pub fn is_of_subscription(&self) -> bool {
-        self.0.starts_with("sk-kimi-")
-    }
-
-    /// Whether it stands in a text.
-    #[must_use]
-    pub fn is_in(&self, text: &str) -> bool {
-        !self.0.is_empty() && text.contains(&self.0)
-    }
-
-    fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-/// A key that cannot be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it holds a line break, a control character, or a character that is not ASCII")]
-pub struct BadKey;
-
-impl fmt::Debug for ProviderKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
+pub use usage::{ProviderError, Usage};
 
 /// Where answers come from.
 #[derive(Debug, Clone)]
@@ -180,67 +135,6 @@ pub struct Admission {
     pub placeholders: Vec<(String, String)>,
     /// Beats with each chunk of an answer.
     pub pulse: Pulse,
-}
-
-/// What an attempt has used.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Usage {
-    /// As the provider counted them.
-    pub tokens: Tokens,
-    /// Whether some of `tokens` is an estimate, because an answer broke off before the provider
-    /// had said.
-    pub estimated: bool,
-    /// What that cost, where prices are known.
-    pub cost_micro_usd: Option<u64>,
-    /// Requests that were passed on, or served.
-    pub requests: u32,
-    /// The last answer that was not a good one; `None` again after a good one.
-    pub last_error: Option<ProviderError>,
-    /// From the first request to the first byte of its answer.
-    pub first_byte: Option<Duration>,
-    /// What the cassette could not give: "the cassette has no answer api/0-3 (in …)". The attempt
-    /// is to fail as `config`.
-    pub cassette_miss: Option<String>,
-    /// Whether an answer was cut or refused because a limit is used up. The attempt is interrupted
-    /// then, not failed.
-    pub over_budget: bool,
-    /// Why the recording is not whole.
-    pub unrecorded: Option<String>,
-}
-
-/// An answer of the provider that was not a good one, or the lack of one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProviderError {
-    /// The HTTP status; `None` where no answer came, or one broke off.
-    pub status: Option<u16>,
-    /// How long the provider asked to wait.
-    pub retry_after: Option<Duration>,
-    /// The provider's own name of the error (`exceeded_current_quota_error`), else `connect`,
-    /// `silent`, `stalled`, `dropped`, `redirect`, `not-an-answer`.
-    pub kind: String,
-    /// What it said, at most 500 characters.
-    pub message: String,
-}
-
-impl ProviderError {
-    /// As a person reads it: `404 (resource_not_found_error): Not found the model …`.
-    #[must_use]
-    pub fn in_words(&self) -> String {
-        let status = self
-            .status
-            .map_or_else(|| "nothing".to_owned(), |status| status.to_string());
-        let kind = if self.kind == UNNAMED {
-            String::new()
-        } else {
-            format!(" ({})", self.kind)
-        };
-        let message = if self.message.is_empty() {
-            String::new()
-        } else {
-            format!(": {}", self.message)
-        };
-        format!("{status}{kind}{message}")
-    }
 }
 
 /// Why a gateway could not be started.
@@ -390,70 +284,4 @@ fn random_token() -> Result<String, GatewayError> {
     let chance = rustls::crypto::ring::default_provider().secure_random;
     chance.fill(&mut bytes).map_err(|_| GatewayError::Chance)?;
     Ok(format!("omk-{}", Sha256::of(&bytes)))
-}
-
-/// One attempt's way to the model. Dropping it ends that way at once.
-pub struct Pass {
-    /// `http://127.0.0.1:PORT/v1`.
-    pub base_url: String,
-    /// What the agent sends as its key; worth nothing elsewhere, or once the pass is closed.
-    pub token: String,
-    digest: Sha256,
-    attempt: Arc<AdmittedAttempt>,
-    inner: Arc<GatewayShared>,
-}
-
-impl Pass {
-    /// What has been used so far.
-    #[must_use]
-    pub fn usage(&self) -> Usage {
-        self.attempt.usage()
-    }
-
-    /// Serves the listener of the attempt's own room. From then on it is served nowhere else: its
-    /// token is worth nothing to another child, and no other token is worth anything in that
-    /// room.
-    ///
-    /// # Errors
-    /// Where the runtime cannot take the listener.
-    pub fn serve(&self, room: std::net::TcpListener) -> Result<(), GatewayError> {
-        room.set_nonblocking(true).map_err(GatewayError::Listen)?;
-        let listener = tokio::net::TcpListener::from_std(room).map_err(GatewayError::Listen)?;
-        self.attempt
-            .has_room
-            .store(true, std::sync::atomic::Ordering::Release);
-        serve::spawn(
-            listener,
-            Arc::clone(&self.inner),
-            Some(Arc::clone(&self.attempt)),
-        );
-        Ok(())
-    }
-
-    /// Revokes the token, breaks off what is under way, and says what was used in all.
-    #[must_use]
-    pub fn close(self) -> Usage {
-        self.revoke();
-        self.attempt.usage()
-    }
-
-    fn revoke(&self) {
-        self.inner.admitted().remove(&self.digest);
-        self.attempt.close();
-    }
-}
-
-impl Drop for Pass {
-    fn drop(&mut self) {
-        self.revoke();
-    }
-}
-
-impl fmt::Debug for Pass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pass")
-            .field("base_url", &self.base_url)
-            .field("token", &"***")
-            .finish_non_exhaustive()
-    }
 }

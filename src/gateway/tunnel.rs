@@ -4,15 +4,16 @@
 //! host, addresses in place of names, and names that lead back to this machine; each refusal is
 //! remembered, and why a host was not reached.
 
+mod request;
+mod route;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -20,9 +21,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::{GatewayError, random_token};
 use crate::exec::egress::Proxy;
 use crate::plan::HostName;
-
-/// The head of a `CONNECT` has a name and a few lines; 8 KiB is what most servers take.
-const LONGEST_HEAD: usize = 8 << 10;
+use request::{NotCarried, TunnelRequest, read_head};
+use route::{UNANSWERED, connect, is_below_localhost};
 
 /// How long a head may take to come, and a host to be connected to: as long as browsers wait.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -266,18 +266,6 @@ async fn carry(
     Ok(())
 }
 
-/// Reads up to the empty line. Whoever sends more before the answer is not speaking HTTP.
-async fn read_head(from: &mut TcpStream) -> std::io::Result<String> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        if head.len() >= LONGEST_HEAD {
-            return Err(std::io::ErrorKind::InvalidData.into());
-        }
-        head.push(from.read_u8().await?);
-    }
-    String::from_utf8(head).map_err(|_| std::io::ErrorKind::InvalidData.into())
-}
-
 async fn refuse(mut child: TcpStream, status: u16, why: &str) -> std::io::Result<()> {
     let reason = match status {
         400 => "Bad Request",
@@ -300,166 +288,6 @@ async fn refuse(mut child: TcpStream, status: u16, why: &str) -> std::io::Result
         .write_all(format!("{head}Connection: close\r\n\r\n{body}").as_bytes())
         .await?;
     child.shutdown().await
-}
-
-/// Connects to an allowed host. A name that leads to this machine's own services, or to those of
-/// its cloud, is not what the plan's author meant; names below `localhost` say so themselves (RFC
-/// 6761, 6.3).
-///
-/// # Errors
-/// Why it is not reached, in words.
-async fn connect(host: &str, port: u16, proxy: Option<&Proxy>) -> Result<TcpStream, String> {
-    if is_below_localhost(host) {
-        return TcpStream::connect(("127.0.0.1", port))
-            .await
-            .map_err(|error| in_words(&error));
-    }
-    // The proxy looks names up itself: behind one, this machine often cannot.
-    if let Some(proxy) = proxy.filter(|proxy| proxy.is_for(host, port)) {
-        return connect_through(proxy, host, port).await;
-    }
-    let found = tokio::net::lookup_host((host, port))
-        .await
-        .map_err(|_| "its name is not known here".to_owned())?;
-    let addresses: Vec<SocketAddr> = found.filter(|address| is_elsewhere(address.ip())).collect();
-    if addresses.is_empty() {
-        return Err("its name leads to no address outside of this machine".to_owned());
-    }
-    TcpStream::connect(&addresses[..])
-        .await
-        .map_err(|error| in_words(&error))
-}
-
-async fn connect_through(proxy: &Proxy, host: &str, port: u16) -> Result<TcpStream, String> {
-    let (name, at) = proxy.address();
-    let told = |said: &str| format!("the proxy {name}:{at} of this machine {said}");
-    let stream = TcpStream::connect((name, at)).await;
-    let mut stream =
-        stream.map_err(|error| told(&format!("is not reached: {}", in_words(&error))))?;
-    let broke = |_| told("broke off");
-    stream
-        .write_all(proxy.request(host, port).as_bytes())
-        .await
-        .map_err(broke)?;
-    let head = read_head(&mut stream).await.map_err(broke)?;
-    match head.split(' ').nth(1).filter(|status| status.len() == 3) {
-        Some("200") => Ok(stream),
-        Some("407") => Err(told("wants another login: it answered 407")),
-        Some(status) => Err(told(&format!("answered {status}"))),
-        None => Err(told("answered something else than HTTP")),
-    }
-}
-
-/// What a host is that did not answer in time.
-const UNANSWERED: &str = "it does not answer";
-
-/// Why there is no connection. "Refused" is kept for what omk itself refuses.
-fn in_words(error: &std::io::Error) -> String {
-    let words = match error.kind() {
-        ErrorKind::ConnectionRefused => "nothing listens there",
-        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => "no way leads there",
-        ErrorKind::TimedOut => UNANSWERED,
-        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => "the connection broke off",
-        // A proxy's name is looked up on the way.
-        _ if error.raw_os_error().is_none() => "its name is not known here",
-        _ => "the connection failed",
-    };
-    words.to_owned()
-}
-
-fn is_below_localhost(host: &str) -> bool {
-    host.ends_with(".localhost")
-}
-
-/// Whether an address is neither this machine nor only its own link's. Only an address of this
-/// machine can be listened at.
-fn is_elsewhere(address: IpAddr) -> bool {
-    is_public(address) && std::net::UdpSocket::bind((address, 0)).is_err()
-}
-
-fn is_public(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => {
-            !v4.is_loopback()
-                && !v4.is_unspecified()
-                && !v4.is_link_local()
-                && !v4.is_broadcast()
-                && !v4.is_multicast()
-        }
-        IpAddr::V6(v6) => {
-            !v6.is_loopback()
-                && !v6.is_unspecified()
-                && !v6.is_unicast_link_local()
-                && !v6.is_multicast()
-        }
-    }
-}
-
-/// A request that was understood.
-#[derive(Debug, PartialEq, Eq)]
-struct TunnelRequest {
-    /// In lower case.
-    host: String,
-    port: u16,
-    credentials: Option<String>,
-}
-
-/// Why a request is not carried.
-#[derive(Debug, PartialEq, Eq)]
-enum NotCarried {
-    /// What tools send to a proxy for `http://` in place of a `CONNECT`: anybody on the way could read and change it.
-    PlainHttp(String),
-    NotUnderstood(&'static str),
-}
-
-impl TunnelRequest {
-    fn parse(head: &str) -> Result<Self, NotCarried> {
-        let not_understood = NotCarried::NotUnderstood;
-        let mut lines = head.split("\r\n");
-        let mut words = lines.next().unwrap_or("").split(' ');
-        let (Some(method), Some(target), Some("HTTP/1.1" | "HTTP/1.0"), None) =
-            (words.next(), words.next(), words.next(), words.next())
-        else {
-            return Err(not_understood("only CONNECT is carried: ask by https"));
-        };
-        if method != "CONNECT" {
-            let host = target
-                .strip_prefix("http://")
-                .and_then(|rest| name(rest.split(['/', ':', '?', '#']).next()?));
-            return Err(host.map_or(
-                not_understood("only CONNECT is carried: ask by https"),
-                NotCarried::PlainHttp,
-            ));
-        }
-        let (host, port) = target
-            .rsplit_once(':')
-            .ok_or(not_understood("CONNECT takes a host and a port"))?;
-        let port = port
-            .parse()
-            .map_err(|_| not_understood("CONNECT takes a host and a port"))?;
-        let host = name(host).ok_or(not_understood("this is no name of a host"))?;
-        let credentials =
-            lines
-                .filter_map(|line| line.split_once(':'))
-                .find_map(|(name, value)| {
-                    name.eq_ignore_ascii_case("proxy-authorization")
-                        .then(|| value.trim().to_owned())
-                });
-        Ok(Self {
-            host,
-            port,
-            credentials,
-        })
-    }
-}
-
-/// A name of DNS in lower case, without the final dot that some write. What it is not would be
-/// shown to people.
-fn name(host: &str) -> Option<String> {
-    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-    let is_name =
-        !host.is_empty() && host.len() <= 253 && host.bytes().all(|byte| byte.is_ascii_graphic());
-    is_name.then_some(host)
 }
 
 #[cfg(test)]

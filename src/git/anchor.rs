@@ -6,29 +6,29 @@
 //! what is new; the second names bring it back. It refuses to call anything kept that it has not
 //! read.
 
+mod second_name;
+mod keep_ref;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use git2::{ErrorClass, ErrorCode, Odb, OdbLookupFlags, Oid, Repository};
+use git2::{ErrorClass, ErrorCode, Oid, Repository};
 
 use super::call::go_on;
 use super::difference::difference;
 use super::error::GitError;
 use super::locked::unless_locked;
-use super::lookup::{commit_at, find_commit, find_entry, find_tree};
-use super::loose::{self, link, names, place};
-use super::merge::signature;
-use super::missing::is_whole_file;
+use super::lookup::{find_commit, find_entry, find_tree};
+use super::loose::names;
 use super::repo::{Repo, commit_oid, tree_oid};
 use crate::id::{CommitId, Moment, RepoPath, RunId, Tip, TreeId};
+use keep_ref::TRIES;
 
-/// How often work on objects is done over if objects vanish meanwhile. Each `git prune` beside it
-/// can spoil one try; so many in a row are no accident.
-const TRIES: usize = 5;
+pub(super) use second_name::is_sound;
 
 /// What keeps the objects of one run. Cheap to clone, and shared between threads.
 #[derive(Debug, Clone)]
@@ -119,15 +119,6 @@ impl Anchor {
         Ok(())
     }
 
-    /// Whether what was read once is still there. Nothing tears it while this machine runs.
-    fn are_loose(&self, objects: &[Oid]) -> bool {
-        objects.iter().all(|oid| {
-            self.loose(*oid)
-                .symlink_metadata()
-                .is_ok_and(|meta| meta.is_file())
-        })
-    }
-
     /// Whether a commit is kept, as far as this process knows.
     #[must_use]
     pub fn holds(&self, commit: &CommitId) -> bool {
@@ -202,25 +193,6 @@ impl Anchor {
         })
     }
 
-    /// Brings back all that has vanished of what was kept.
-    ///
-    /// # Errors
-    /// Where the disk refuses.
-    pub fn bring_back(&self) -> Result<(), GitError> {
-        let odb = self.fresh()?;
-        for shelf in names(&self.spare)? {
-            for rest in names(&self.spare.join(&shelf))? {
-                let Ok(oid) = Oid::from_str(&format!("{shelf}{rest}")) else {
-                    continue;
-                };
-                if !odb.exists_ext(oid, OdbLookupFlags::NO_REFRESH) {
-                    self.link_back(oid)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Keeps just these commits, and what is below them: the run is over. The ref is one commit
     /// again.
     ///
@@ -271,175 +243,8 @@ impl Anchor {
         }
     }
 
-    /// How many objects have vanished so far, and are back.
-    #[must_use]
-    pub fn brought_back(&self) -> u64 {
-        self.brought_back.load(Ordering::Relaxed)
-    }
-
-    fn link_back(&self, oid: Oid) -> Result<(), GitError> {
-        self.brought_back.fetch_add(1, Ordering::Relaxed);
-        link(&self.second(oid), &self.loose(oid))
-    }
-
-    /// Whether a run is under way here: a judge keeps nothing, and mends nothing.
-    fn is_in_use(&self) -> bool {
-        !self.kept().is_empty()
-    }
-
     fn kept(&self) -> MutexGuard<'_, HashMap<Oid, KeepState>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn name(&self) -> String {
-        format!("refs/omk/keep/{}", self.run)
-    }
-
-    fn tip(&self, repo: &Repository) -> Result<Option<Oid>, GitError> {
-        match repo.find_reference(&self.name()) {
-            Ok(found) => {
-                let there = |oid: &Oid| {
-                    let _ = link(&self.second(*oid), &self.loose(*oid));
-                    commit_at(repo, *oid).is_ok()
-                };
-                Ok(found.target().filter(there))
-            }
-            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
-            // A power cut may have left it empty. What it held is held again by whoever takes the
-            // run up.
-            Err(error) if error.class() == ErrorClass::Reference => Ok(None),
-            Err(error) => Err(GitError::lib(format!("read `{}`", self.name()))(error)),
-        }
-    }
-
-    /// Points the ref to a new commit on top of these, which is as much in danger as they are.
-    fn point_to(&self, parents: &[Oid], when: Moment) -> Result<(), GitError> {
-        let mut left = TRIES;
-        loop {
-            left -= 1;
-            match self
-                .repo
-                .with(|repo| self.try_to_point(repo, parents, when))
-            {
-                Err(error) if left > 0 && !matches!(error, GitError::Stopped) => {
-                    self.bring_back()?
-                }
-                done => return done,
-            }
-        }
-    }
-
-    fn try_to_point(
-        &self,
-        repo: &Repository,
-        parents: &[Oid],
-        when: Moment,
-    ) -> Result<(), GitError> {
-        let parents = parents
-            .iter()
-            .map(|oid| commit_at(repo, *oid))
-            .collect::<Result<Vec<_>, _>>()?;
-        let write = || {
-            let nothing = repo.find_tree(repo.treebuilder(None)?.write()?)?;
-            let by = signature(when.as_millis().div_euclid(1000))?;
-            let message = format!("omk: what run {} needs\n", self.run);
-            repo.commit(
-                None,
-                &by,
-                &by,
-                &message,
-                &nothing,
-                &parents.iter().collect::<Vec<_>>(),
-            )
-            .map(|top| [top, nothing.id()])
-        };
-        let what = || GitError::lib(format!("keep what run {} needs", self.run));
-        let made = write().map_err(what())?;
-        self.name_twice(&made)?;
-        unless_locked(|| repo.reference(&self.name(), made[0], true, "").map(drop))
-            .map_err(what())?;
-        self.check(&made)
-    }
-
-    /// Gives new objects a second name, which no git knows and none removes.
-    fn name_twice(&self, objects: &[Oid]) -> Result<(), GitError> {
-        let mut odb = None;
-        for oid in objects {
-            let second = self.second(*oid);
-            if second.symlink_metadata().is_ok() {
-                continue;
-            }
-            if link(&self.loose(*oid), &second).is_ok() {
-                continue;
-            }
-            // It is in a pack, which git may remove with what nobody needs of it; or the files'
-            // system knows no second names.
-            if odb.is_none() {
-                odb = Some(self.fresh()?);
-            }
-            let Some(odb) = &odb else { continue };
-            let object = odb
-                .read(*oid)
-                .map_err(GitError::lib(format!("copy object {oid}")))?;
-            loose::write(&second, object.kind(), object.data())
-                .map_err(GitError::io("write", &second))?;
-            // It may be another repository's, whose owner may remove it: git does not write here
-            // what is there.
-            if self
-                .repo
-                .common_dir()
-                .join("objects/info/alternates")
-                .symlink_metadata()
-                .is_ok()
-            {
-                link(&second, &self.loose(*oid))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads objects from the disk. What has vanished is brought back; what is torn is removed, so
-    /// that it can be written again: git does not write what seems to be there.
-    fn check(&self, objects: &[Oid]) -> Result<(), GitError> {
-        let mut odb = self.fresh()?;
-        for oid in objects {
-            go_on()?;
-            if is_sound(&odb, *oid, &self.loose(*oid)) {
-                continue;
-            }
-            let (first, second) = (self.loose(*oid), self.second(*oid));
-            let _ = fs::remove_file(&first);
-            self.link_back(*oid)?;
-            odb = self.fresh()?;
-            if !is_sound(&odb, *oid, &first) {
-                let _ = fs::remove_file(&first);
-                let _ = fs::remove_file(&second);
-                let what = format!("read object {oid}, which was just written");
-                return Err(GitError::Missing {
-                    what,
-                    next: "does another program clean up in this repository?",
-                });
-            }
-        }
-        Ok(())
-    }
-
-    /// The repository's objects as they are on the disk now, without anything from memory.
-    pub(super) fn fresh(&self) -> Result<Odb<'static>, GitError> {
-        let open = || {
-            let odb = Odb::new()?;
-            odb.add_disk_alternate(&self.repo.common_dir().join("objects").to_string_lossy())?;
-            Ok(odb)
-        };
-        open().map_err(GitError::lib("open the object store"))
-    }
-
-    pub(super) fn loose(&self, oid: Oid) -> PathBuf {
-        place(&self.repo.common_dir().join("objects"), oid)
-    }
-
-    pub(super) fn second(&self, oid: Oid) -> PathBuf {
-        place(&self.spare, oid)
     }
 }
 
@@ -468,12 +273,4 @@ pub(super) fn made(repo: &Repository, old: &TreeId, new: &Tip) -> Result<Vec<Oid
         }
     }
     Ok(objects.into_iter().collect())
-}
-
-pub(super) fn is_sound(odb: &Odb<'_>, oid: Oid, loose: &Path) -> bool {
-    if loose.symlink_metadata().is_ok() {
-        is_whole_file(loose)
-    } else {
-        odb.exists(oid)
-    }
 }

@@ -5,24 +5,27 @@
 //! caller. The configuration of the system and of the user is read, on files also where the
 //! caller's variables say that it is: filters are often there.
 
-use std::collections::BTreeSet;
+mod output;
+mod promisor;
+mod version;
+
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
+use std::process::{Command, Stdio};
 use std::time::Duration;
-
-use git2::Repository;
 
 use super::call::{End, carry_out, go_on};
 use super::error::GitError;
 use super::repo::Repo;
-use super::tree::Listing;
-use crate::exec::{credential, keeper, stop};
-use crate::text;
+use crate::exec::{credential, keeper};
+use output::lossy;
+
+pub(super) use output::{GitOutput, said};
+pub(super) use promisor::{fetch_missing, is_partial};
+pub use version::program_version;
 
 /// Settings that no configuration may override.
 const SETTINGS: [&str; 9] = [
@@ -45,38 +48,9 @@ const WHERE: [&str; 3] = [
     "GIT_CONFIG_NOSYSTEM",
 ];
 
-/// How much of git's standard error a person is shown.
-const SAID: usize = 600;
-
 /// How long any call may take: one that lays out files of Git LFS fetches them over whatever line
 /// there is. What wants the files has a shorter time of its own as a rule.
 const LONGEST: Duration = Duration::from_secs(3600);
-
-/// How long git may take to say its version.
-const VERSION: Duration = Duration::from_secs(10);
-
-/// What the git on PATH says it is: `git version 2.47.3`; `None` where there is none that answers.
-/// It is asked once.
-#[must_use]
-pub fn program_version() -> Option<String> {
-    static SAID: OnceLock<Option<String>> = OnceLock::new();
-    SAID.get_or_init(ask_version).clone()
-}
-
-fn ask_version() -> Option<String> {
-    let mut command = cleared(true);
-    command
-        .arg("--version")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped());
-    // It is remembered for everybody, so no one's stop counts.
-    let (end, (out, _)) = stop::never(|| carry_out(command, VERSION)).ok()?;
-    let line = String::from_utf8_lossy(&out)
-        .lines()
-        .next()
-        .map(|line| text::clip(line.trim(), 80));
-    line.filter(|line| matches!(end, End::Of(status) if status.success()) && !line.is_empty())
-}
 
 /// A call of git.
 pub(super) struct Git<'a> {
@@ -311,92 +285,6 @@ fn could_not_start(source: io::Error) -> GitError {
     }
 }
 
-/// What a call of git said.
-pub(super) struct GitOutput {
-    what: String,
-    subcommand: String,
-    pub(super) end: End,
-    pub(super) out: Vec<u8>,
-    pub(super) err: String,
-}
-
-impl GitOutput {
-    pub(super) fn succeeded(&self) -> bool {
-        match self.end {
-            End::Of(status) => status.success(),
-            End::OutOfTime | End::Stopped => false,
-        }
-    }
-
-    /// What was to be done.
-    pub(super) fn what(&self) -> &str {
-        &self.what
-    }
-
-    /// What it said, where it went well.
-    pub(super) fn ok(self) -> Result<Vec<u8>, GitError> {
-        if self.succeeded() {
-            Ok(self.out)
-        } else {
-            Err(self.failure())
-        }
-    }
-
-    /// Its failure, in general words.
-    pub(super) fn failure(&self) -> GitError {
-        match self.end {
-            End::Of(status) => failed(&self.what, &self.subcommand, status, &self.err),
-            End::Stopped => GitError::Stopped,
-            End::OutOfTime => {
-                let source =
-                    io::Error::new(io::ErrorKind::TimedOut, "git took too long, and was ended");
-                GitError::Io {
-                    what: self.what.clone(),
-                    source,
-                }
-            }
-        }
-    }
-}
-
-fn lossy(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// What git, or who was at the other end, complained of, in one line without control characters;
-/// its end where it is long.
-pub(super) fn said(complaint: &str) -> String {
-    let complaint = text::printable(complaint.as_bytes());
-    let said: Vec<&str> = complaint
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect();
-    let said = said.join("; ");
-    let start = said.char_indices().rev().nth(SAID).map_or(0, |(at, _)| at);
-    said[start..].to_owned()
-}
-
-fn failed(what: &str, subcommand: &str, status: ExitStatus, complaint: &str) -> GitError {
-    let said = said(complaint);
-    if complaint.contains("No space left") || complaint.contains("Read-only file system") {
-        return GitError::Io {
-            what: what.into(),
-            source: io::Error::other(said),
-        };
-    }
-    let next = (complaint.contains("filter") || complaint.contains("lfs")).then_some(
-        "a filter that .gitattributes asks for failed: install what it needs (Git LFS: `git lfs install` and `git lfs fetch`)",
-    );
-    GitError::Binary {
-        what: what.into(),
-        command: subcommand.into(),
-        status: status.to_string(),
-        said,
-        next,
-    }
-}
-
 fn hardened(without_secrets: bool) -> Command {
     let mut command = cleared(without_secrets);
     for setting in SETTINGS {
@@ -449,74 +337,6 @@ fn quoted(path: &Path) -> OsString {
     }
     quoted.push(b'"');
     OsString::from_vec(quoted)
-}
-
-/// Fetches the blobs that a partial clone does not have, all at once.
-pub(super) fn fetch_missing(
-    repo: &Repo,
-    objects: &Repository,
-    listing: &Listing,
-    list: &Path,
-) -> Result<(), GitError> {
-    let config = objects
-        .config()
-        .map_err(GitError::lib("read git's configuration"))?;
-    let Some(remote) = promisor(&config) else {
-        return Ok(());
-    };
-    let odb = objects
-        .odb()
-        .map_err(GitError::lib("open the object store"))?;
-    let wanted = listing
-        .files()
-        .filter(|(_, entry)| !entry.is_submodule() && !odb.exists(entry.oid));
-    let lines: BTreeSet<String> = wanted
-        .map(|(_, entry)| format!("{}\n", entry.oid))
-        .collect();
-    if lines.is_empty() {
-        return Ok(());
-    }
-    std::fs::write(list, lines.into_iter().collect::<String>())
-        .map_err(GitError::io("write", list))?;
-    let git = Git::on_network(repo, "fetch what this partial clone does not have", "fetch");
-    let options = [
-        "--quiet",
-        "--no-tags",
-        "--no-write-fetch-head",
-        "--recurse-submodules=no",
-        "--filter=blob:none",
-    ];
-    git.args(options)
-        .args(["--stdin", "--", &remote])
-        .run(list)?;
-    odb.refresh()
-        .map_err(GitError::lib("open the object store"))
-}
-
-/// Whether a repository may lack objects, and fetches them when they are wanted.
-pub(super) fn is_partial(objects: &Repository) -> bool {
-    objects
-        .config()
-        .is_ok_and(|config| promisor(&config).is_some())
-}
-
-/// The remote that a partial clone gets missing objects from.
-fn promisor(config: &git2::Config) -> Option<String> {
-    if let Ok(remote) = config.get_string("extensions.partialclone") {
-        return Some(remote);
-    }
-    let mut found = None;
-    let entries = config.entries(Some("^remote\\..*\\.promisor$")).ok()?;
-    let _ = entries.for_each(|entry| {
-        let name = String::from_utf8_lossy(entry.name_bytes());
-        let remote = name
-            .strip_prefix("remote.")
-            .and_then(|rest| rest.strip_suffix(".promisor"));
-        if entry.value_bytes() == b"true" && found.is_none() {
-            found = remote.map(str::to_owned);
-        }
-    });
-    found
 }
 
 #[cfg(test)]

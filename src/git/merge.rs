@@ -5,23 +5,24 @@
 //! give the same commit ids, so a run that is taken up again ends in the same trees, and a judge
 //! can make its merges again.
 
+mod joining;
+mod commit;
+
 use std::collections::HashMap;
 
-use git2::{ErrorCode, Oid, Repository, Signature, Time};
+use git2::{ErrorCode, Oid, Repository};
 
-use super::apart::{MergeSide, apart};
-use super::closer::{Three, closer};
-use super::difference::difference;
+use super::closer::Three;
 use super::error::GitError;
-use super::lineage::{Commits, Lineage, Paths};
-use super::lookup::{commit_at, find_commit, find_tree};
+use super::lineage::Lineage;
+use super::lookup::{commit_at, find_commit};
 use super::message::CommitMessage;
-use super::repo::{Repo, commit_id, commit_oid, tip_of, tree_id, tree_oid};
-use super::tree::build;
+use super::repo::{Repo, commit_id, commit_oid, tip_of, tree_oid};
 use crate::id::{CommitId, Moment, RepoPath, Tip, TreeId};
+use commit::write_commit;
+use joining::{Joined, Joining, three_way};
 
-/// Who omk's commits are by.
-pub(super) const AUTHOR: (&str, &str) = ("omk[bot]", "omk[bot]@users.noreply.github.com");
+pub(super) use commit::{AUTHOR, is_author, signature};
 
 /// Merges that one merge may need before it, of what its sides have in common. An honest run needs
 /// some dozens at most; each may take git some milliseconds.
@@ -154,31 +155,6 @@ impl Repo {
         Ok(Ok(made))
     }
 
-    /// Makes a commit by `omk[bot]`, at `when` to the second.
-    ///
-    /// # Errors
-    /// Where the tree or a parent is missing, or it cannot be written.
-    pub fn commit(
-        &self,
-        tree: &TreeId,
-        parents: &[CommitId],
-        message: &CommitMessage,
-        when: Moment,
-    ) -> Result<CommitId, GitError> {
-        self.with(|repo| {
-            let parents: Vec<Oid> = parents.iter().map(commit_oid).collect();
-            let seconds = when.as_millis().div_euclid(1000);
-            write_commit(
-                repo,
-                tree_oid(tree),
-                &parents,
-                &message.to_string(),
-                seconds,
-            )
-            .map(commit_id)
-        })
-    }
-
     /// Puts `change`, a commit with one parent, onto `tip`: what `git cherry-pick` does, in memory.
     ///
     /// # Errors
@@ -270,184 +246,4 @@ fn descends(repo: &Repository, commit: Oid, ancestor: Oid) -> Result<bool, GitEr
     } else {
         above().map_err(GitError::lib("compare two histories"))
     }
-}
-
-/// What a base is made of on its way: a tree, and the commits whose changes it holds.
-#[derive(Debug, Clone)]
-struct Joined {
-    tree: Oid,
-    below: Commits,
-}
-
-impl Joined {
-    fn of(lineage: &Lineage, repo: &Repository, commit: Oid) -> Result<Self, GitError> {
-        Ok(match lineage.commit(repo, commit)? {
-            Some(made) => Self {
-                tree: made.tree,
-                below: made.below.clone(),
-            },
-            None => Self {
-                tree: lineage.base_tree(),
-                below: Commits::default(),
-            },
-        })
-    }
-}
-
-/// One merge of two results, with those that it needs first: where the results have several commits
-/// in common, and none that holds all of these, what they have in common is itself a merge.
-struct Joining<'a> {
-    repo: &'a Repo,
-    objects: &'a Repository,
-    lineage: &'a Lineage,
-    /// Merges of what two sides have in common, by what they hold.
-    known: HashMap<Commits, Merge>,
-    left: usize,
-    /// Whether the sides had a path in common, or git was asked for another reason.
-    looked_closer: bool,
-}
-
-impl Joining<'_> {
-    /// Each side brings the changes that the other has not. git sees it the same way, but for a
-    /// walk through all that both have.
-    fn join(&mut self, ours: &Joined, theirs: &Joined) -> Result<Merge, GitError> {
-        let our = self
-            .lineage
-            .touched(self.objects, &ours.below.without(&theirs.below))?;
-        let their = self
-            .lineage
-            .touched(self.objects, &theirs.below.without(&ours.below))?;
-        let (our_side, their_side) = (
-            MergeSide {
-                tree: ours.tree,
-                touched: &our,
-            },
-            MergeSide {
-                tree: theirs.tree,
-                touched: &their,
-            },
-        );
-        if let Some(changes) = apart(self.objects, &our_side, &their_side)? {
-            return build(self.objects, ours.tree, &changes)
-                .map(tree_id)
-                .map(Merge::Clean);
-        }
-        self.looked_closer = true;
-        let base = match self.in_common(&ours.below.shared(&theirs.below))? {
-            Merge::Clean(tree) => tree_oid(&tree),
-            conflict @ Merge::Conflict(_) => return Ok(conflict),
-        };
-        three_way(
-            self.repo,
-            self.objects,
-            Three {
-                base,
-                ours: ours.tree,
-                theirs: theirs.tree,
-            },
-        )
-    }
-
-    /// The tree that holds just these commits, which are all that two sides have in common.
-    fn in_common(&mut self, commits: &Commits) -> Result<Merge, GitError> {
-        let tips = self.lineage.tips(commits);
-        let mut tips = tips.iter().map(|made| Joined {
-            tree: made.tree,
-            below: made.below.clone(),
-        });
-        let Some(mut at) = tips.next() else {
-            return Ok(Merge::Clean(tree_id(self.lineage.base_tree())));
-        };
-        if let Some(known) = self.known.get(commits) {
-            return Ok(known.clone());
-        }
-        for tip in tips {
-            if self.left == 0 {
-                // The task is built on the integration tip then, which holds all of it.
-                return Ok(Merge::Conflict(Vec::new()));
-            }
-            self.left -= 1;
-            match self.join(&at, &tip)? {
-                Merge::Clean(tree) => at.tree = tree_oid(&tree),
-                conflict @ Merge::Conflict(_) => {
-                    self.known.insert(commits.clone(), conflict.clone());
-                    return Ok(conflict);
-                }
-            }
-            at.below.extend(&tip.below);
-        }
-        let merged = Merge::Clean(tree_id(at.tree));
-        self.known.insert(commits.clone(), merged.clone());
-        Ok(merged)
-    }
-}
-
-/// Merges three trees as `git merge` does.
-fn three_way(repo: &Repo, objects: &Repository, trees: Three) -> Result<Merge, GitError> {
-    let Three { base, ours, theirs } = trees;
-    if base == ours || ours == theirs {
-        return Ok(Merge::Clean(tree_id(theirs)));
-    }
-    if base == theirs {
-        return Ok(Merge::Clean(tree_id(ours)));
-    }
-    let touched = |side| {
-        Ok(difference(objects, base, side)?
-            .into_keys()
-            .collect::<Paths>())
-    };
-    let (mut our, their) = (touched(ours)?, touched(theirs)?);
-    let (our_side, their_side) = (
-        MergeSide {
-            tree: ours,
-            touched: &our,
-        },
-        MergeSide {
-            tree: theirs,
-            touched: &their,
-        },
-    );
-    if let Some(changes) = apart(objects, &our_side, &their_side)? {
-        return build(objects, ours, &changes)
-            .map(tree_id)
-            .map(Merge::Clean);
-    }
-    our.extend(their);
-    closer(repo, objects, trees, &our)
-}
-
-fn write_commit(
-    repo: &Repository,
-    tree: Oid,
-    parents: &[Oid],
-    message: &str,
-    seconds: i64,
-) -> Result<Oid, GitError> {
-    let tree = find_tree(repo, tree)?;
-    let parents = parents
-        .iter()
-        .map(|oid| commit_at(repo, *oid))
-        .collect::<Result<Vec<_>, _>>()?;
-    let write = || {
-        let author = signature(seconds)?;
-        repo.commit(
-            None,
-            &author,
-            &author,
-            message,
-            &tree,
-            &parents.iter().collect::<Vec<_>>(),
-        )
-    };
-    write().map_err(GitError::lib("write a commit"))
-}
-
-/// Whether a signature is omk's own.
-pub(super) fn is_author(found: &Signature<'_>) -> bool {
-    found.name_bytes() == AUTHOR.0.as_bytes() && found.email_bytes() == AUTHOR.1.as_bytes()
-}
-
-/// omk's own signature, in UTC.
-pub(super) fn signature(seconds: i64) -> Result<Signature<'static>, git2::Error> {
-    Signature::new(AUTHOR.0, AUTHOR.1, &Time::new(seconds, 0))
 }

@@ -5,6 +5,9 @@
 //! lead into the clone of another submodule. A submodule without its commit is no error: its
 //! directory stays empty, and that is reported.
 
+mod layout;
+mod lack;
+
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -15,8 +18,11 @@ use git2::Oid;
 use super::binary::{Git, is_partial};
 use super::error::{GitError, shown};
 use super::repo::{Repo, commit_id};
-use super::tree::{Listing, TreeEntry};
+use super::tree::Listing;
 use crate::id::{RepoPath, TreeId};
+
+pub use lack::{MissingSubmodule, ModuleLack};
+pub(super) use layout::SlotLayout;
 
 /// Reading one blob takes git milliseconds; a minute is for a disk that has to wake up.
 const AT_MOST: Duration = Duration::from_secs(60);
@@ -64,112 +70,6 @@ pub(super) struct Declared {
     pub(super) name: String,
     path: String,
     pub(super) url: String,
-}
-
-/// A submodule that slots hold as an empty directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MissingSubmodule {
-    /// Where it belongs.
-    pub path: RepoPath,
-    /// Why it is not there.
-    pub why: ModuleLack,
-}
-
-/// Why a submodule cannot be laid out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ModuleLack {
-    /// There is no clone of it in this repository.
-    Clone,
-    /// The clone does not have the recorded commit, or not all of its files.
-    Commit,
-    /// `.gitmodules` does not name it.
-    Name,
-    /// The name in `.gitmodules` leads out of the directory of clones, or into another clone.
-    Elsewhere(String),
-    /// The clone cannot be read, with the reason.
-    Unreadable(String),
-    /// It lies in too many others.
-    TooDeep,
-}
-
-/// All that a slot holds of a tree: its files, and those of its submodules.
-#[derive(Debug, Default)]
-pub(super) struct SlotLayout {
-    pub(super) tree: Arc<Listing>,
-    /// Outer ones come before the ones inside them.
-    pub(super) modules: Vec<Module>,
-    missing: Vec<(Vec<u8>, ModuleLack)>,
-}
-
-impl SlotLayout {
-    /// What lies at a path. Nothing where a submodule lies with its files: that is a directory.
-    pub(super) fn get(&self, path: &[u8]) -> Option<TreeEntry> {
-        if self.is_filled(path) {
-            return None;
-        }
-        match self.module_of(path) {
-            Some((_, module, rest)) => module.listing.get(rest),
-            None => self.tree.get(path),
-        }
-    }
-
-    pub(super) fn has_directory(&self, path: &[u8]) -> bool {
-        let in_module = || {
-            self.module_of(path)
-                .is_some_and(|(_, module, rest)| module.listing.has_directory(rest))
-        };
-        self.tree.has_directory(path) || self.is_filled(path) || in_module()
-    }
-
-    /// The innermost submodule that a path lies in, its number, and the path there.
-    pub(super) fn module_of<'p>(&self, path: &'p [u8]) -> Option<(usize, &Module, &'p [u8])> {
-        let mut modules = self.modules.iter().enumerate().rev();
-        modules.find_map(|(number, module)| Some((number, module, module.within(path)?)))
-    }
-
-    /// Whether a submodule lies at a path, with its files.
-    pub(super) fn is_filled(&self, path: &[u8]) -> bool {
-        self.modules.iter().any(|module| module.path == path)
-    }
-
-    /// Whether the path is the file that makes git see a repository in a submodule.
-    pub(super) fn is_link(&self, path: &[u8]) -> bool {
-        path.strip_suffix(b"/.git")
-            .is_some_and(|module| self.is_filled(module))
-    }
-
-    /// Whether the submodules of both are at the same commits.
-    pub(super) fn has_modules_of(&self, other: &Self) -> bool {
-        let commits = |layout: &Self| -> Vec<(Vec<u8>, Oid)> {
-            layout
-                .modules
-                .iter()
-                .map(|module| (module.path.clone(), module.commit))
-                .collect()
-        };
-        commits(self) == commits(other)
-    }
-
-    /// The same, with what the other has in each of these submodules: nothing, if it lacks one.
-    pub(super) fn with_modules_of(&self, other: &Self) -> Self {
-        let theirs = |module: &Module| {
-            let found = other
-                .modules
-                .iter()
-                .find(|theirs| theirs.path == module.path)
-                .cloned();
-            found.unwrap_or_else(|| Module {
-                listing: Arc::default(),
-                ..module.clone()
-            })
-        };
-        let modules = self.modules.iter().map(theirs).collect();
-        Self {
-            tree: Arc::clone(&self.tree),
-            modules,
-            missing: self.missing.clone(),
-        }
-    }
 }
 
 impl Repo {

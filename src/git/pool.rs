@@ -5,15 +5,15 @@
 //! files. The room refuses to share a slot between two holders, in this process or another: the
 //! lock ends with the file descriptor, so also with a killed process.
 
+mod slot_name;
+mod registration;
+
 use std::collections::HashMap;
-use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
-use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use git2::Oid;
@@ -23,14 +23,13 @@ use super::error::GitError;
 use super::facts::{SlotFacts, Stat};
 use super::removal::Stuck;
 use super::repo::Repo;
-use super::slot::calm_file;
-use super::walk::{clear_leftovers, remove};
-use crate::id::{BadName, CommitId, Sha256};
-use crate::plain_file;
+use crate::id::Sha256;
 use crate::text::Scrubber;
+use slot_name::{SLOTS, admin_name};
 
-/// What the names of our worktrees begin with.
-const PREFIX: &str = "omk-slot-";
+pub(super) use registration::make_directory;
+pub use slot_name::SlotName;
+pub(super) use slot_name::{admin_at, may_be_slot};
 
 /// The kind of the file beside a slot that says that it must not be taken again.
 pub(super) const OUTLIVED: &str = "outlived";
@@ -38,61 +37,6 @@ pub(super) const OUTLIVED: &str = "outlived";
 /// The kind of the file beside a slot that could not be emptied: no run takes it. It holds the
 /// reason.
 pub(super) const STUCK: &str = "stuck";
-
-/// Slots of a pool; far more than any machine has workers.
-const SLOTS: u32 = 4096;
-
-/// How often a worktree's directory is made. `git worktree prune`, which `git gc` runs, removes one
-/// that is half made.
-const TRIES: usize = 5;
-
-/// What git itself keeps in a worktree's directory, and we too.
-const KEPT: [&str; 4] = ["HEAD", "commondir", "gitdir", "index"];
-
-/// Whether a directory of `.git/worktrees` has the name of a slot.
-pub(super) fn may_be_slot(name: &OsStr) -> bool {
-    name.as_bytes().starts_with(PREFIX.as_bytes())
-}
-
-/// What git's directory of the slot at that place is called below `.git/worktrees`. `None`: no slot
-/// can be there.
-pub(super) fn admin_at(slot: &Path) -> Option<String> {
-    Some(admin_name(
-        slot.parent()?,
-        slot.file_name()?.to_str()?.parse().ok()?,
-    ))
-}
-
-fn admin_name(root: &Path, name: SlotName) -> String {
-    format!(
-        "{PREFIX}{name}-{}",
-        &Sha256::of(root.as_os_str().as_bytes()).as_str()[..8]
-    )
-}
-
-/// A slot of a pool, by its number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SlotName(u32);
-
-impl fmt::Display for SlotName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl FromStr for SlotName {
-    type Err = BadName;
-    fn from_str(text: &str) -> Result<Self, BadName> {
-        let number = text
-            .parse()
-            .ok()
-            .filter(|number| (1..=SLOTS).contains(number));
-        let canonical = number.filter(|number: &u32| number.to_string() == text);
-        canonical
-            .map(Self)
-            .ok_or_else(|| BadName::new(text, "a slot", "a number from 1"))
-    }
-}
 
 /// The slots of one repository. Cheap to clone, and shared between threads.
 #[derive(Clone)]
@@ -328,89 +272,4 @@ impl Slot {
     pub(super) fn own_file(&self, kind: &str) -> PathBuf {
         self.pool.file(self.name, kind)
     }
-
-    /// Makes the slot a worktree with HEAD at `commit`, whatever was done to it. Says nothing of
-    /// its files.
-    pub(super) fn register(&self, commit: &CommitId) -> Result<(), GitError> {
-        let mut left = TRIES;
-        loop {
-            left -= 1;
-            match self.try_to_register(commit) {
-                Err(_) if left > 0 && !self.admin.exists() => {}
-                done => return done,
-            }
-        }
-    }
-
-    fn try_to_register(&self, commit: &CommitId) -> Result<(), GitError> {
-        clear_leftovers(&self.attic)?;
-        real_directory(&self.path, &self.attic)?;
-        self.write_link()?;
-        let worktrees = self.pool.repo().common_dir().join("worktrees");
-        make_directory(&worktrees)?;
-        real_directory(&self.admin, &self.attic)?;
-        let entries = std::fs::read_dir(&self.admin).map_err(GitError::io("read", &self.admin))?;
-        for entry in entries {
-            let entry = entry.map_err(GitError::io("read", &self.admin))?;
-            let plain = entry.file_type().is_ok_and(|kind| kind.is_file());
-            // A half-done merge, hooks, settings, locks: none of it is for the next holder.
-            if !plain || !KEPT.iter().any(|kept| entry.file_name() == *kept) {
-                remove(&entry.path(), &self.attic)?;
-            }
-        }
-        let mut link = self.path.join(".git").into_os_string().into_encoded_bytes();
-        link.push(b'\n');
-        self.write_exactly(&self.admin.join("commondir"), b"../..\n")?;
-        self.write_exactly(&self.admin.join("gitdir"), &link)?;
-        self.write_exactly(&self.admin.join("HEAD"), format!("{commit}\n").as_bytes())
-    }
-
-    /// Makes sure that the slot's place is a directory, and no symlink to one.
-    pub(super) fn make_real(&self) -> Result<(), GitError> {
-        real_directory(&self.path, &self.attic)
-    }
-
-    /// Writes the `.git` file that makes git see a worktree here.
-    fn write_link(&self) -> Result<(), GitError> {
-        let mut text = b"gitdir: ".to_vec();
-        text.extend(self.admin.as_os_str().as_bytes());
-        text.push(b'\n');
-        let link = self.path.join(".git");
-        self.write_exactly(&link, &text)?;
-        calm_file(&link)
-    }
-
-    pub(super) fn write_exactly(&self, path: &Path, bytes: &[u8]) -> Result<(), GitError> {
-        if plain_file::read(path, bytes.len() as u64).is_ok_and(|found| found == bytes) {
-            return Ok(());
-        }
-        remove(path, &self.attic)?;
-        let write = || File::create_new(path)?.write_all(bytes);
-        write().map_err(GitError::io("write", path))
-    }
-}
-
-pub(super) fn make_directory(path: &Path) -> Result<(), GitError> {
-    match std::fs::create_dir(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            Err(GitError::io("make", path)(error))
-        }
-        Ok(()) | Err(_) => Ok(()),
-    }
-}
-
-/// Makes sure that a directory, and no symlink to one, is at `path`, and that we may write there.
-fn real_directory(path: &Path, attic: &Path) -> Result<(), GitError> {
-    use std::os::unix::fs::PermissionsExt as _;
-    match std::fs::symlink_metadata(path) {
-        Ok(meta) if meta.is_dir() && meta.permissions().mode() & 0o700 == 0o700 => return Ok(()),
-        Ok(meta) if meta.is_dir() => {
-            let open = std::fs::Permissions::from_mode(meta.permissions().mode() | 0o700);
-            return std::fs::set_permissions(path, open).map_err(GitError::io("open up", path));
-        }
-        Ok(_) => remove(path, attic)?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(GitError::io("look at", path)(error)),
-    }
-    make_directory(path)
 }

@@ -5,13 +5,16 @@
 //! redirect, to ask anybody for a password, and to push again what may have been pushed already
 //! before it has looked.
 
+mod push;
+mod fetch;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::answer::{self, PushRejection};
+use super::answer;
 use super::binary::{Git, GitOutput};
 use super::call::End;
 use super::error::GitError;
@@ -19,6 +22,9 @@ use super::repo::Repo;
 use crate::exec::secret::Secret;
 use crate::id::CommitId;
 use crate::text::Scrubber;
+
+pub use fetch::FetchTarget;
+pub use push::RefUpdate;
 
 /// Whom GitHub takes a token of any kind from. It is no account.
 const USER: &str = "x-access-token";
@@ -32,9 +38,6 @@ const WAITS: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(3)
 /// For errors.
 const LOOK: &str = "look at the refs of the remote";
 
-/// Where fetched refs and commits are kept, out of the way of everybody's branches.
-const FETCHED: &str = "refs/omk/fetched";
-
 /// A repository somewhere else, and who we are there.
 #[derive(Debug, Clone)]
 pub struct Remote {
@@ -43,26 +46,6 @@ pub struct Remote {
     user: &'static str,
     authorities: Option<PathBuf>,
     most: Duration,
-}
-
-/// A ref of a remote that is to change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RefUpdate {
-    /// Its full name: `refs/heads/omk/run/pr-12`.
-    pub name: String,
-    /// Where it is to be; `None` = nowhere, it is deleted.
-    pub to: Option<CommitId>,
-    /// Where it must be until then; `None` = nowhere, it must not exist.
-    pub expected: Option<CommitId>,
-}
-
-/// What is wanted of a remote.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FetchTarget {
-    /// A commit, with its history.
-    Commit(CommitId),
-    /// Whatever a ref is at, by its full name.
-    Ref(String),
 }
 
 impl Remote {
@@ -282,193 +265,6 @@ impl Repo {
             .find(|(found, _)| found == name)
             .map(|(_, id)| id))
     }
-
-    /// Changes refs of a remote, all or none, each only from where it was expected. What is there
-    /// already is fine, so that it can be repeated. After a failure that leaves open whether it
-    /// was done, it looks first, and tries again where it was not.
-    ///
-    /// # Errors
-    /// [`GitError::RemoteMoved`] where a ref is elsewhere, [`GitError::RemoteRefused`] where the
-    /// remote does not want it changed, and as [`Repo::ls_remote`]. Nothing was changed then;
-    /// after [`GitError::RemoteUnavailable`] that is not known.
-    pub fn push(&self, remote: &Remote, updates: &[RefUpdate]) -> Result<(), GitError> {
-        // What is to be nowhere, and must be nowhere already, git has no words for.
-        let updates: Vec<&RefUpdate> = updates
-            .iter()
-            .filter(|update| update.to.is_some() || update.expected.is_some())
-            .collect();
-        for update in &updates {
-            check_name(&update.name)?;
-        }
-        if updates.is_empty() {
-            return Ok(());
-        }
-        let mut waits = WAITS.into_iter();
-        loop {
-            let error = match self.push_once(remote, &updates) {
-                Ok(()) => return Ok(()),
-                Err(error) => error,
-            };
-            let open = matches!(error, GitError::RemoteUnavailable { .. });
-            if !open
-                && !matches!(
-                    error,
-                    GitError::RemoteMoved { .. } | GitError::Binary { .. }
-                )
-            {
-                return Err(error);
-            }
-            match self.is_done(remote, &updates) {
-                Ok(true) => return Ok(()),
-                Ok(false) | Err(GitError::RemoteUnavailable { .. }) => {}
-                Err(other) => return Err(if open { other } else { error }),
-            }
-            let Some(wait) = waits.next().filter(|_| open) else {
-                return Err(error);
-            };
-            std::thread::sleep(wait);
-        }
-    }
-
-    fn push_once(&self, remote: &Remote, updates: &[&RefUpdate]) -> Result<(), GitError> {
-        let what = "push";
-        let lease = |update: &&RefUpdate| {
-            let expected = update.expected.as_ref().map_or("", CommitId::as_str);
-            format!("--force-with-lease={}:{expected}", update.name)
-        };
-        let refspec = |update: &&RefUpdate| {
-            let to = update.to.as_ref().map_or("", CommitId::as_str);
-            format!("{to}:{}", update.name)
-        };
-        let git = Git::bare(self, what, "push").args(["--porcelain", "--atomic", "--no-verify"]);
-        let git = git
-            .args(updates.iter().map(lease))
-            .args(["--", remote.url()])
-            .args(updates.iter().map(refspec));
-        let heard = remote.call(git)?;
-        if heard.succeeded() {
-            return Ok(());
-        }
-        match answer::refused(&heard) {
-            Some(PushRejection::Moved { name }) => Err(self.moved(remote, updates, name)),
-            Some(PushRejection::Refused { name, why, said }) => Err(GitError::RemoteRefused {
-                remote: remote.url().to_owned(),
-                name,
-                why,
-                said,
-            }),
-            None => Err(remote.trouble(what, &heard)),
-        }
-    }
-
-    /// Whether every ref is where it is to be; an error where one is neither there nor where it was
-    /// expected.
-    fn is_done(&self, remote: &Remote, updates: &[&RefUpdate]) -> Result<bool, GitError> {
-        let names: Vec<&str> = updates.iter().map(|update| update.name.as_str()).collect();
-        let refs = self.look(remote, &names)?;
-        let now = |name: &str| {
-            refs.iter()
-                .find(|(found, _)| found == name)
-                .map(|(_, id)| id)
-        };
-        if updates
-            .iter()
-            .all(|update| now(&update.name) == update.to.as_ref())
-        {
-            return Ok(true);
-        }
-        match updates
-            .iter()
-            .find(|update| now(&update.name) != update.expected.as_ref())
-        {
-            Some(update) => Err(moved(remote, update, now(&update.name))),
-            None => Ok(false),
-        }
-    }
-
-    /// The words for a ref that was moved. Where it is now is looked up, if the remote says it.
-    fn moved(&self, remote: &Remote, updates: &[&RefUpdate], name: String) -> GitError {
-        let now = self.remote_ref(remote, &name).ok().flatten();
-        match updates.iter().find(|update| update.name == name) {
-            Some(update) => moved(remote, update, now.as_ref()),
-            None => moved(
-                remote,
-                &RefUpdate {
-                    name,
-                    to: None,
-                    expected: None,
-                },
-                now.as_ref(),
-            ),
-        }
-    }
-
-    /// Fetches commits and refs, with what they need, into refs of omk's own; the commits, in the
-    /// order asked for.
-    ///
-    /// # Errors
-    /// As [`Repo::ls_remote`]; [`GitError::UnknownRevision`] where the remote has no such commit or
-    /// ref.
-    pub fn fetch(
-        &self,
-        remote: &Remote,
-        wanted: &[FetchTarget],
-    ) -> Result<Vec<CommitId>, GitError> {
-        self.fetch_with(remote, wanted, &[])
-    }
-
-    /// The same, without what those commits are built on: for a repository that is thrown away, and
-    /// who only wants to know whose the commits are.
-    ///
-    /// # Errors
-    /// As [`Repo::fetch`].
-    pub fn fetch_tips(
-        &self,
-        remote: &Remote,
-        wanted: &[FetchTarget],
-    ) -> Result<Vec<CommitId>, GitError> {
-        self.fetch_with(remote, wanted, &["--depth=1"])
-    }
-
-    fn fetch_with(
-        &self,
-        remote: &Remote,
-        wanted: &[FetchTarget],
-        more: &[&str],
-    ) -> Result<Vec<CommitId>, GitError> {
-        let what = "fetch";
-        let mut kept = Vec::with_capacity(wanted.len());
-        let mut refspecs = Vec::with_capacity(wanted.len());
-        for wanted in wanted {
-            let (from, to) = match wanted {
-                FetchTarget::Commit(id) => (id.as_str(), format!("{FETCHED}/commit/{id}")),
-                FetchTarget::Ref(name) => {
-                    check_name(name)?;
-                    (
-                        name.as_str(),
-                        format!("{FETCHED}/{}", name.trim_start_matches("refs/")),
-                    )
-                }
-            };
-            refspecs.push(format!("+{from}:{to}"));
-            kept.push(to);
-        }
-        if kept.is_empty() {
-            return Ok(Vec::new());
-        }
-        let git = || {
-            let git = Git::bare(self, what, "fetch").args([
-                "--quiet",
-                "--no-tags",
-                "--no-write-fetch-head",
-            ]);
-            git.args(more).args(["--", remote.url()]).args(&refspecs)
-        };
-        remote.ask(what, git)?;
-        kept.iter()
-            .map(|name| Ok(self.resolve(name)?.commit))
-            .collect()
-    }
 }
 
 fn check_name(name: &str) -> Result<(), GitError> {
@@ -478,15 +274,6 @@ fn check_name(name: &str) -> Result<(), GitError> {
     Err(GitError::BadBranch {
         name: name.chars().take(80).collect(),
     })
-}
-
-fn moved(remote: &Remote, update: &RefUpdate, now: Option<&CommitId>) -> GitError {
-    GitError::RemoteMoved {
-        remote: remote.url().to_owned(),
-        name: update.name.clone(),
-        expected: update.expected.clone(),
-        now: now.cloned(),
-    }
 }
 
 /// Commits by ref, as git lists them.

@@ -1,6 +1,7 @@
 //! Tests of `history`.
 
 use super::*;
+use crate::fact::Fact;
 use crate::fact::{GateRoom, Outcome};
 use crate::plan::RoomLevel;
 

@@ -3,25 +3,21 @@
 //! It refuses to write what is the default anyway. What it writes reads back as the same plan, as
 //! long as it stays under the limits of one: a mebibyte, and metadata no deeper than sixty levels.
 
+mod text;
+mod work;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Number, Value, json};
 
-use super::lower::{BASELINES, gate, room, settings, task};
-use super::scalar::{Scalar, ScalarMeaning};
+use super::lower::{BASELINES, gate, room, settings};
 use super::{
-    Agent, Baseline, ChangePolicy, Commands, DEFAULT_GATE_TIMEOUT, DEFAULT_IDLE_TIMEOUT,
-    DEFAULT_TIMEOUT, Deliver, Gate, Limits, Network, Networks, OnDependencyFailure, Plan,
-    RetryPolicy, Room, Size, Task, When, Work, WriteSet, format_duration,
+    Agent, Baseline, Commands, DEFAULT_GATE_TIMEOUT, Deliver, Gate, Limits, Network, Networks,
+    Plan, Room, Size, format_duration,
 };
 use crate::glob::Glob;
-
-/// Lists of words stay on one line up to this width, in characters.
-const LINE: usize = 100;
-
-/// Keys over this length, in bytes, need a `? ` before them; YAML's own limit is 1024 characters
-/// with quotes.
-const LONG_KEY: usize = 200;
+use text::entry;
+use work::task;
 
 /// The plan as YAML, without what is the default.
 #[must_use]
@@ -237,93 +233,6 @@ fn gate_value(gate: &Gate) -> Value {
     fields.value()
 }
 
-fn task(task: &Task) -> Value {
-    let mut fields = MapWriter::default();
-    fields.put("id", task.id.as_str());
-    fields.unless("name", task.name.as_str(), &task.id.as_str());
-    fields.full("description", json!(task.description));
-    match &task.work {
-        Work::Prompt(prompt) => fields.put("prompt", prompt.as_str()),
-        Work::Run(command) => fields.put("run", command.as_str()),
-    }
-    fields.full("dependencies", json!(task.dependencies));
-    fields.unless("priority", task.priority, &0);
-    fields.full("read_set", globs(&task.read_set));
-    if let WriteSet::Declared(paths) = &task.write_set {
-        fields.put("write_set", globs(paths));
-    }
-    let usual = ChangePolicy::usual(&task.work, &task.write_set);
-    fields.unless(
-        "change",
-        word(task::CHANGES, task.change),
-        &word(task::CHANGES, usual),
-    );
-    fields.full("retry_policy", retry_policy(&task.retry_policy));
-    fields.unless(
-        "timeout",
-        format_duration(task.timeout),
-        &format_duration(DEFAULT_TIMEOUT),
-    );
-    fields.unless(
-        "idle_timeout",
-        format_duration(task.idle_timeout),
-        &format_duration(DEFAULT_IDLE_TIMEOUT),
-    );
-    fields.full("gates", json!(task.gates));
-    if let Some(when) = &task.when {
-        fields.put("when", self::when(when));
-    }
-    let skip = word(task::ON_FAILURE, OnDependencyFailure::Skip);
-    fields.unless(
-        "on_dependency_failure",
-        word(task::ON_FAILURE, task.on_dependency_failure),
-        &skip,
-    );
-    fields.full("env", variables(&task.env));
-    fields.full(
-        "network",
-        task.network.as_ref().map_or(Value::Null, network),
-    );
-    fields.full("metadata", Value::Object(task.metadata.clone()));
-    fields.value()
-}
-
-fn retry_policy(policy: &RetryPolicy) -> Value {
-    let (mut fields, usual) = (MapWriter::default(), RetryPolicy::default());
-    fields.unless("max_attempts", policy.max_attempts, &usual.max_attempts);
-    fields.unless(
-        "backoff_seconds",
-        policy.backoff_seconds,
-        &usual.backoff_seconds,
-    );
-    fields.unless(
-        "backoff_multiplier",
-        number(policy.backoff_multiplier),
-        &number(usual.backoff_multiplier),
-    );
-    fields.unless(
-        "terminal_on_permanent_failure",
-        policy.terminal_on_permanent_failure,
-        &usual.terminal_on_permanent_failure,
-    );
-    fields.full("max_backoff_seconds", json!(policy.max_backoff_seconds));
-    fields.unless("jitter", number(policy.jitter), &number(usual.jitter));
-    fields.value()
-}
-
-fn when(when: &When) -> Value {
-    let mut fields = MapWriter::default();
-    fields.full(
-        "events",
-        when.events
-            .iter()
-            .map(|event| word(task::EVENTS, *event))
-            .collect(),
-    );
-    fields.full("changed", globs(&when.changed));
-    fields.value()
-}
-
 fn deliver(deliver: &Deliver) -> Value {
     let (mut fields, usual) = (MapWriter::default(), Deliver::default());
     fields.unless(
@@ -356,171 +265,6 @@ fn commands(commands: &Commands) -> Value {
             .collect(),
     );
     fields.value()
-}
-
-/// Writes `key: value`, `indent` columns in.
-fn entry(out: &mut String, key: &str, value: &Value, indent: usize) {
-    let margin = " ".repeat(indent);
-    let key = scalar(key);
-    if key.len() > LONG_KEY {
-        out.push_str(&format!("{margin}? {key}\n{margin}:"));
-    } else {
-        out.push_str(&format!("{margin}{key}:"));
-    }
-    tail(out, value, indent);
-}
-
-/// Writes what follows a `key:` or a `-` that is `indent` columns in, with the line end.
-fn tail(out: &mut String, value: &Value, indent: usize) {
-    match value {
-        Value::String(text) if is_literal(text) => literal(out, text, indent + 2),
-        Value::Array(items) => match on_one_line(items) {
-            Some(line) => out.push_str(&format!(" {line}\n")),
-            None => {
-                out.push('\n');
-                items.iter().for_each(|value| item(out, value, indent + 2));
-            }
-        },
-        Value::Object(entries) if !entries.is_empty() => {
-            out.push('\n');
-            entries
-                .iter()
-                .for_each(|(key, value)| entry(out, key, value, indent + 2));
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
-            out.push_str(&format!(" {}\n", atom(value)));
-        }
-    }
-}
-
-/// Writes `- value`. A map begins on the line of its dash.
-fn item(out: &mut String, value: &Value, indent: usize) {
-    let dash = out.len() + indent;
-    if let Value::Object(entries) = value
-        && !entries.is_empty()
-    {
-        entries
-            .iter()
-            .for_each(|(key, value)| entry(out, key, value, indent + 2));
-        out.replace_range(dash..=dash, "-");
-    } else {
-        out.push_str(&format!("{}-", " ".repeat(indent)));
-        tail(out, value, indent);
-    }
-}
-
-fn on_one_line(items: &[Value]) -> Option<String> {
-    if items.iter().any(|item| item.is_array() || item.is_object()) {
-        return None;
-    }
-    let line = format!(
-        "[{}]",
-        items.iter().map(atom).collect::<Vec<_>>().join(", ")
-    );
-    (line.chars().count() <= LINE).then_some(line)
-}
-
-/// A scalar, or an empty list or map.
-fn atom(value: &Value) -> String {
-    match value {
-        Value::String(text) => scalar(text),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-            value.to_string()
-        }
-    }
-}
-
-/// Text without quotes where that is safe in every position, else in double quotes.
-fn scalar(text: &str) -> String {
-    // Older readers of YAML take these for `true` and `false`.
-    let older = ["y", "n", "yes", "no", "on", "off"]
-        .iter()
-        .any(|word| text.eq_ignore_ascii_case(word));
-    let bare = (is_word(text) || is_quantity(text))
-        && !older
-        && Scalar {
-            text: text.to_owned(),
-            plain: true,
-        }
-        .meaning()
-            == ScalarMeaning::Text;
-    if bare {
-        text.to_owned()
-    } else {
-        double_quoted(text)
-    }
-}
-
-fn is_word(text: &str) -> bool {
-    let inner =
-        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'/' | b'-' | b' ');
-    text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-        && text.bytes().all(inner)
-        && !text.ends_with(' ')
-}
-
-fn is_quantity(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_digit())
-        && text.bytes().all(|byte| {
-            byte.is_ascii_digit()
-                || matches!(
-                    byte,
-                    b'd' | b'h' | b'm' | b's' | b'K' | b'M' | b'G' | b'i' | b'B'
-                )
-        })
-}
-
-fn double_quoted(text: &str) -> String {
-    let mut out = String::from("\"");
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\t' => out.push_str("\\t"),
-            '\r' => out.push_str("\\r"),
-            special if !is_plain_character(special) => {
-                out.push_str(&format!("\\U{:08X}", u32::from(special)))
-            }
-            other => out.push(other),
-        }
-    }
-    out.push('"');
-    out
-}
-
-/// Printable in YAML, and neither a line break nor invisible.
-fn is_plain_character(character: char) -> bool {
-    !character.is_control()
-        && !matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff0}'..='\u{ffff}' | '\u{e0000}'..='\u{e0fff}')
-}
-
-/// Whether `|` gives the text back exactly, and reads better than quotes.
-fn is_literal(text: &str) -> bool {
-    let body = text.strip_suffix('\n').unwrap_or(text);
-    text.contains('\n')
-        && !body.is_empty()
-        && !body.starts_with([' ', '\n'])
-        && body.lines().last().is_some_and(|last| !last.is_empty())
-        && !body.ends_with('\n')
-        && body
-            .split('\n')
-            .all(|line| !line.ends_with(' ') && line.chars().all(is_plain_character))
-}
-
-fn literal(out: &mut String, text: &str, indent: usize) {
-    let (body, mark) = text
-        .strip_suffix('\n')
-        .map_or((text, " |-\n"), |body| (body, " |\n"));
-    out.push_str(mark);
-    for line in body.split('\n') {
-        if !line.is_empty() {
-            out.push_str(&" ".repeat(indent));
-            out.push_str(line);
-        }
-        out.push('\n');
-    }
 }
 
 #[cfg(test)]

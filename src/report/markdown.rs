@@ -4,16 +4,19 @@
 //! graph, the table and the logs as far as there is room. It refuses to grow over its limit, and to
 //! leave anything out without saying so.
 
-use super::ink;
+mod failure;
+mod table;
+mod log;
+
 use super::inline::inert;
-use super::mermaid;
-use super::next::{NextStep, steps};
-use super::room;
-use super::view::{
-    Mark, TaskStage, TaskView, View, command_failed, gate_mark, gate_told, gate_words,
-};
-use crate::fact::{CommandEvidence, GateOutcome, LogEvidence, RunVerdict};
+use super::next::steps;
+use super::view::{Mark, View};
+use super::{ink, mermaid, room};
+use crate::fact::RunVerdict;
 use crate::text::{self, ForgeKind};
+use failure::{failures, next_steps};
+use log::logs;
+use table::table;
 
 /// The most bytes of a comment. GitHub takes 65,536 characters; the rest is left for a marker and a
 /// link.
@@ -25,28 +28,12 @@ pub const SUMMARY_LIMIT: usize = 1_000_000;
 /// The least limit that is kept: what the fixed parts may need.
 const LEAST_LIMIT: usize = 16_000;
 
-/// Failing tasks and warnings that are told at the top.
-const TOLD: usize = 8;
-
-/// The same where other words stand there too.
-const TOLD_FOLDED: usize = 5;
-
-/// Steps that are words and not commands.
-const WORDS: usize = 3;
-
 /// Characters of what a room does not hold: all exceptions by name, and a reason of a line.
 const ROOM: usize = 600;
-
-/// Lines and bytes of a log.
-const LOG_LINES: usize = 60;
-const LOG_BYTES: usize = 6_000;
 
 /// Lines and bytes of a failed command as it was written: enough to see which it is.
 const COMMAND_LINES: usize = 12;
 const COMMAND_BYTES: usize = 1_000;
-
-/// Failing items that are listed for a gate.
-const ITEMS: usize = 20;
 
 /// Markdown of at most `limit` bytes; a limit below 16,000 counts as 16,000.
 #[must_use]
@@ -221,241 +208,6 @@ fn head(view: &View, forge: ForgeKind) -> String {
     )
 }
 
-/// What did not go as it should, a line each.
-fn failures(view: &View, layout: Folding) -> String {
-    let told = match layout {
-        Folding::Open => TOLD,
-        Folding::Folded => TOLD_FOLDED,
-    };
-    let mut lines = Vec::new();
-    for gate in view
-        .gates
-        .iter()
-        .filter(|gate| matches!(gate_mark(gate), Mark::Bad | Mark::Doubtful))
-    {
-        let said = inert(&gate_told(gate), 240);
-        lines.push(format!(
-            "{} gate `{}` on the result: {said}",
-            sign(gate_mark(gate)),
-            gate.gate
-        ));
-    }
-    for task in view
-        .tasks
-        .iter()
-        .filter(|task| task.stage.mark() == Mark::Bad)
-    {
-        let mut line = format!(
-            "{} `{}`: {}",
-            sign(Mark::Bad),
-            task.id,
-            inert(&ink::why(task), 300)
-        );
-        if let Some(advice) = task
-            .failure
-            .as_ref()
-            .and_then(|failure| failure.advice.as_deref())
-        {
-            line = format!("{line}\n  What to do: {}", inert(advice, 400));
-        }
-        lines.push(line);
-    }
-    for warning in &view.warnings {
-        lines.push(format!("{} {}", sign(Mark::Doubtful), inert(warning, 300)));
-    }
-    if lines.is_empty() {
-        return String::new();
-    }
-    let more = lines.len().saturating_sub(told);
-    lines.truncate(told);
-    if more > 0 {
-        lines.push(format!("{more} more"));
-    }
-    format!("\n- {}\n", lines.join("\n- "))
-}
-
-fn next_steps(steps: &[NextStep]) -> String {
-    let mut text = String::new();
-    let width = steps
-        .iter()
-        .map(|step| step.command.len())
-        .max()
-        .unwrap_or(0)
-        .min(60);
-    let commands: Vec<String> = steps
-        .iter()
-        .filter(|step| !step.command.is_empty())
-        .map(|step| {
-            let words = if step.words.is_empty() {
-                &step.what
-            } else {
-                &step.words
-            };
-            format!(
-                "{:width$}  # {}",
-                ink::line(&step.command, 200),
-                ink::line(words, 120)
-            )
-        })
-        .collect();
-    if !commands.is_empty() {
-        text.push('\n');
-        text.push_str(&text::fenced(&commands.join("\n")).replacen("text\n", "sh\n", 1));
-    }
-    for step in steps
-        .iter()
-        .filter(|step| step.command.is_empty())
-        .take(WORDS)
-    {
-        text.push_str(&format!("\n{}\n", inert(&step.words, 300)));
-    }
-    text
-}
-
-fn table(view: &View, page: &mut Page) {
-    if view.tasks.is_empty() {
-        return;
-    }
-    // A table of nothing would be worse than none.
-    if !page.add("\n| | task | state | tries | time | gates | |\n|-|-|-|-:|-:|-|-|\n") {
-        return page.say(&format!(
-            "\n{} not shown here.\n",
-            text::plural(view.tasks.len(), "task")
-        ));
-    }
-    for (at, task) in view.tasks.iter().enumerate() {
-        if !page.add(&row(task)) {
-            page.say(&format!(
-                "\n{} more {}.\n",
-                view.tasks.len() - at,
-                text::noun_of(view.tasks.len() - at, "task")
-            ));
-            return;
-        }
-    }
-}
-
-fn row(task: &TaskView) -> String {
-    let name = if task.name == task.id.as_str() {
-        String::new()
-    } else {
-        format!(" {}", inert(&task.name, 80))
-    };
-    let tries = if task.attempts == 0 {
-        String::new()
-    } else {
-        task.attempts.to_string()
-    };
-    let time = ink::task_time(task, None).map_or_else(String::new, text::duration);
-    let why = match task.stage.mark() {
-        // The reason of a failure is told at the top already, or among the "N more" there: here in
-        // short.
-        Mark::Bad => inert(&ink::why(task), 120),
-        Mark::Good | Mark::Doubtful | Mark::Busy | Mark::Idle => inert(&ink::why(task), 80),
-    };
-    let sign = sign(task.stage.mark());
-    format!(
-        "| {sign} | `{}`{name} | {} | {tries} | {time} | {} | {why} |\n",
-        task.id,
-        task.stage.as_str(),
-        gate_cell(task)
-    )
-}
-
-/// Gates that are as they should be are counted, the others named.
-fn gate_cell(task: &TaskView) -> String {
-    const NAMED: usize = 3;
-    let (good, other): (Vec<_>, Vec<_>) = task
-        .gates
-        .iter()
-        .partition(|gate| gate_mark(gate) == Mark::Good);
-    let mut words = Vec::new();
-    match good.as_slice() {
-        [] => {}
-        [gate] => words.push(format!(
-            "`{}` {}{}",
-            gate.gate,
-            gate.verdict.as_str(),
-            origins(&good)
-        )),
-        gates => words.push(format!("{} passed{}", gates.len(), origins(gates))),
-    }
-    words.extend(
-        other
-            .iter()
-            .take(NAMED)
-            .map(|gate| format!("`{}` {}", gate.gate, gate_words(gate))),
-    );
-    if other.len() > NAMED {
-        words.push(format!("{} more", other.len() - NAMED));
-    }
-    words.join(", ")
-}
-
-/// The proofs that reused verdicts come from, each once.
-fn origins(gates: &[&GateOutcome]) -> String {
-    let all = gates
-        .iter()
-        .filter_map(|gate| gate.reuse.as_ref()?.from.as_ref())
-        .map(ToString::to_string);
-    let all: Vec<String> = all
-        .collect::<std::collections::BTreeSet<_>>()
-        .into_iter()
-        .collect();
-    match (all.as_slice(), gates.len()) {
-        ([], _) => String::new(),
-        (all, 1) => format!(" from {}", all.join(", ")),
-        (all, _) => format!(", some reused from {}", all.join(", ")),
-    }
-}
-
-/// What printed a log.
-enum Printer<'a> {
-    Gate(Option<&'a TaskView>, &'a GateOutcome),
-    Command(&'a TaskView, &'a CommandEvidence, String),
-}
-
-/// A folded block for each gate that is not as it should be, the result's first, and for each
-/// command that failed.
-fn logs(view: &View, page: &mut Page) {
-    let of_result = view.gates.iter().map(|gate| (None, gate));
-    let failed = || {
-        view.tasks
-            .iter()
-            .filter(|task| !matches!(task.stage, TaskStage::Completed { ejected: None, .. }))
-    };
-    let of_tasks = failed().flat_map(|task| task.gates.iter().map(move |gate| (Some(task), gate)));
-    let gates = of_result
-        .chain(of_tasks)
-        .filter(|(_, gate)| matches!(gate_mark(gate), Mark::Bad | Mark::Doubtful))
-        .filter(|(_, gate)| gate.log.is_some() || !gate.failing.is_empty())
-        .map(|(task, gate)| Printer::Gate(task, gate));
-    let commands = failed().filter_map(|task| {
-        let (command, how) = command_failed(task)?;
-        Some(Printer::Command(task, command, how))
-    });
-    let worth: Vec<_> = gates.chain(commands).collect();
-    for (at, printer) in worth.iter().enumerate() {
-        let block = match printer {
-            Printer::Gate(task, gate) => folded(*task, gate),
-            Printer::Command(task, command, how) => folded_command(task, command, how),
-        };
-        if !page.add(&block) {
-            let more = worth.len() - at;
-            return page.say(&format!("\n{more} more {}.\n", text::noun_of(more, "log")));
-        }
-    }
-}
-
-fn folded_command(task: &TaskView, command: &CommandEvidence, how: &str) -> String {
-    format!(
-        "\n<details><summary>{}: command {how}</summary>\n\n{}{}\n</details>\n",
-        task.id,
-        asked(&command.command),
-        printed(&command.log).map_or_else(String::new, |printed| format!("\n{printed}")),
-    )
-}
-
 /// A command as it was written, fenced.
 pub(super) fn asked(command: &str) -> String {
     let asked = text::clip_lines(
@@ -464,60 +216,6 @@ pub(super) fn asked(command: &str) -> String {
         COMMAND_BYTES,
     );
     text::fenced(&asked).replacen("text\n", "sh\n", 1)
-}
-
-/// The end of a log, fenced; `None` if nothing was printed.
-fn printed(log: &LogEvidence) -> Option<String> {
-    let printed = if log.tail.is_empty() {
-        &log.head
-    } else {
-        &log.tail
-    };
-    let printed = text::escape_invisible(&text::printable(
-        ink::end(printed, 4 * LOG_BYTES).as_bytes(),
-    ));
-    let printed = text::clip_lines(printed.trim_end(), LOG_LINES, LOG_BYTES);
-    (!printed.is_empty()).then(|| text::fenced(&printed))
-}
-
-fn folded(task: Option<&TaskView>, gate: &GateOutcome) -> String {
-    let whose = task.map_or_else(|| "the result".to_owned(), |task| task.id.to_string());
-    let mut text = format!(
-        "\n<details><summary>{}: gate {} {}</summary>\n\n{}",
-        whose,
-        gate.gate,
-        gate_words(gate),
-        asked(&gate.command)
-    );
-    for item in gate.failing.iter().take(ITEMS) {
-        let place = item.place.as_ref().map_or_else(String::new, |place| {
-            format!(" ({}:{})", place.path, place.line)
-        });
-        let said = ink::line(ink::first_line(&item.message), 200);
-        let said = if said.is_empty() {
-            said
-        } else {
-            format!(": {said}")
-        };
-        text.push_str(&format!(
-            "\n- {}",
-            inert(&format!("{}{place}{said}", item.key), 400)
-        ));
-    }
-    let more = (gate.failing_total as usize).saturating_sub(gate.failing.len().min(ITEMS));
-    if more > 0 {
-        text.push_str(&format!("\n- {more} more"));
-    }
-    if let Some(log) = &gate.log {
-        let gap = if gate.failing.is_empty() {
-            "\n"
-        } else {
-            "\n\n"
-        };
-        text.push_str(&printed(log).map_or_else(String::new, |printed| format!("{gap}{printed}")));
-    }
-    text.push_str("\n</details>\n");
-    text
 }
 
 /// The small print: what the run was, and how far it can be trusted.

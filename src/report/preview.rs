@@ -6,21 +6,27 @@
 
 mod draw;
 mod overlap;
+mod room;
+mod remark;
+mod task;
 
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use serde::Serialize;
 
 use super::checkup::Point;
-use crate::glob::Glob;
 use crate::graph::Graph;
-use crate::id::{GateId, PlanName, RepoPath, TaskId};
-use crate::plan::{
-    Gate, Limits, Network, Networks, Plan, Room, RoomLevel, Size, Task, Work, WriteSet,
-};
+use crate::id::{PlanName, RepoPath, TaskId};
+use crate::plan::{Limits, Plan, Size, Task};
 use crate::scope;
-use crate::text;
+use remark::{entries, ungated, unused_gates, useless};
+use room::room;
+use task::preview_task;
+
+pub use remark::{UnusedGate, Useless};
+pub use room::{PreviewNetwork, PreviewOccupant, PreviewRoom};
+pub use task::{PreviewTask, WorkKind};
 
 pub use self::overlap::{Overlap, OverlapKind, Overlaps};
 
@@ -63,15 +69,6 @@ pub struct Preview {
     pub here: Option<PreviewHere>,
 }
 
-/// A gate that no task names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct UnusedGate {
-    /// Its id.
-    pub id: GateId,
-    /// A required one judges the result; another one never runs.
-    pub required: bool,
-}
-
 /// What one machine and one checkout make of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PreviewHere {
@@ -92,56 +89,6 @@ pub struct PreviewUncommitted {
     pub first: Vec<String>,
 }
 
-/// A task of a [`Preview`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PreviewTask {
-    /// Its id.
-    pub id: TaskId,
-    /// Its name, as the author wrote it.
-    pub name: String,
-    /// Whether it is words for the agent or a command.
-    pub kind: WorkKind,
-    /// Higher first.
-    pub priority: i32,
-    /// The tasks it waits for.
-    pub dependencies: Vec<TaskId>,
-    /// Counted from 1; the index into [`Preview::waves`] and 1.
-    pub wave: usize,
-    /// How many tasks the longest chain of its dependents has.
-    pub chain: usize,
-    /// How often it may be executed, at most.
-    pub executions: u64,
-    /// Whether the plan says what it may write.
-    pub write_set_declared: bool,
-    /// Whether it takes part only under a condition.
-    pub conditional: bool,
-    /// What its room leaves open, in a word or two, if that is not the default: `no network`, `2
-    /// hosts`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub room: Option<String>,
-}
-
-/// An entry of a write set that can never be used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Useless {
-    /// Whose.
-    pub task: TaskId,
-    /// The entry, as the author wrote it.
-    pub glob: String,
-    /// Why, as a clause.
-    pub why: &'static str,
-}
-
-/// What kind of work a task is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum WorkKind {
-    /// Words for the agent.
-    Prompt,
-    /// A shell command.
-    Run,
-}
-
 /// The limits of a plan; absent = unlimited.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct PreviewLimits {
@@ -153,73 +100,6 @@ pub struct PreviewLimits {
     pub tokens: Option<u64>,
     /// Money.
     pub usd: Option<f64>,
-}
-
-/// What the plan lets children reach.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PreviewRoom {
-    /// The least level that is accepted; absent = the best that the machine has.
-    pub least: Option<RoomLevel>,
-    /// The network of agents.
-    pub agent: Network,
-    /// The network of gates.
-    pub gates: Network,
-    /// The network of commands.
-    pub tasks: Network,
-    /// Whether the Docker socket stays in reach.
-    pub docker: bool,
-    /// Gates and tasks with a network of their own, in the order of the plan.
-    pub exceptions: Vec<PreviewNetwork>,
-    /// What else opens the room, a sentence each: `docker`, and a level that closes nothing.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<&'static str>,
-}
-
-/// A task or gate with a network of its own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PreviewNetwork {
-    /// Whose it is.
-    #[serde(flatten)]
-    pub of: PreviewOccupant,
-    /// What it reaches.
-    pub network: Network,
-}
-
-/// Who works in a room.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PreviewOccupant {
-    /// A task's agent or command.
-    Task(TaskId),
-    /// A gate.
-    Gate(GateId),
-}
-
-impl PreviewRoom {
-    /// Whether the plan leaves all of it at the defaults.
-    #[must_use]
-    pub fn is_usual(&self) -> bool {
-        let Room {
-            least,
-            network:
-                Networks {
-                    agent,
-                    gates,
-                    tasks,
-                },
-            docker,
-        } = Room::default();
-        *self
-            == Self {
-                least,
-                agent,
-                gates,
-                tasks,
-                docker,
-                exceptions: Vec::new(),
-                notes: Vec::new(),
-            }
-    }
 }
 
 impl Preview {
@@ -344,154 +224,6 @@ fn graph_of(tasks: &[Task]) -> Graph {
         );
     }
     Graph::new(tasks.len(), &edges)
-}
-
-fn preview_task(plan: &Plan, task: &Task, wave: usize, chain: usize) -> PreviewTask {
-    PreviewTask {
-        id: task.id.clone(),
-        name: task.name.clone(),
-        kind: match task.work {
-            Work::Prompt(_) => WorkKind::Prompt,
-            Work::Run(_) => WorkKind::Run,
-        },
-        priority: task.priority,
-        dependencies: task.dependencies.clone(),
-        wave,
-        chain,
-        executions: u64::from(task.retry_policy.max_attempts) + 1,
-        write_set_declared: task.write_set != WriteSet::Unknown,
-        conditional: task.when.is_some(),
-        room: open_to(plan, task),
-    }
-}
-
-/// What a task's room leaves open, if that is not what omk leaves open to its kind of work.
-fn open_to(plan: &Plan, task: &Task) -> Option<String> {
-    let (usual, network) = (Networks::default(), plan.room.network_of_task(task));
-    let usual = match task.work {
-        Work::Prompt(_) => usual.agent,
-        Work::Run(_) => usual.tasks,
-    };
-    (*network != usual).then(|| match network {
-        Network::None => "no network".to_owned(),
-        Network::Model => "model only".to_owned(),
-        Network::Open => "open network".to_owned(),
-        Network::Allow(hosts) => text::plural(hosts.len(), "host"),
-    })
-}
-
-/// What makes a room less than its networks say.
-fn notes(plan: &Plan) -> Vec<&'static str> {
-    let closed = |network: &Network| matches!(network, Network::None | Network::Allow(_));
-    let of_gates = plan
-        .gates
-        .iter()
-        .map(|gate| plan.room.network_of_gate(gate));
-    let mut networks = plan
-        .tasks
-        .iter()
-        .map(|task| plan.room.network_of_task(task))
-        .chain(of_gates);
-    let mut notes = Vec::new();
-    let any_closed = networks.any(closed);
-    if any_closed && plan.room.least == Some(RoomLevel::None) {
-        notes.push(
-            "`level: none` accepts machines that cannot close a network: there, all of it is open",
-        );
-    }
-    if any_closed && plan.room.docker {
-        notes.push("`docker: true` opens every network: who reaches Docker's socket is root");
-    }
-    notes
-}
-
-fn room(plan: &Plan) -> PreviewRoom {
-    let of_task = |task: &Task| {
-        let network = task.network.clone()?;
-        Some(PreviewNetwork {
-            of: PreviewOccupant::Task(task.id.clone()),
-            network,
-        })
-    };
-    let of_gate = |gate: &Gate| {
-        let network = gate.network.clone()?;
-        Some(PreviewNetwork {
-            of: PreviewOccupant::Gate(gate.id.clone()),
-            network,
-        })
-    };
-    let Room {
-        least,
-        network: Networks {
-            agent,
-            gates,
-            tasks,
-        },
-        docker,
-    } = plan.room.clone();
-    let exceptions = plan
-        .gates
-        .iter()
-        .filter_map(of_gate)
-        .chain(plan.tasks.iter().filter_map(of_task))
-        .collect();
-    PreviewRoom {
-        least,
-        agent,
-        gates,
-        tasks,
-        docker,
-        exceptions,
-        notes: notes(plan),
-    }
-}
-
-/// The entries of all write sets, each with its task and the whole set.
-fn entries(plan: &Plan) -> impl Iterator<Item = (&Task, &Glob, &[Glob])> {
-    plan.tasks.iter().flat_map(|task| {
-        let globs: &[Glob] = match &task.write_set {
-            WriteSet::Declared(globs) => globs,
-            WriteSet::Unknown => &[],
-        };
-        globs.iter().map(move |glob| (task, glob, globs))
-    })
-}
-
-fn useless(plan: &Plan) -> Vec<Useless> {
-    let found = entries(plan).filter_map(|(task, glob, all)| {
-        let why = scope::never_used(glob, all, &plan.protect)?;
-        Some(Useless {
-            task: task.id.clone(),
-            glob: glob.as_str().to_owned(),
-            why,
-        })
-    });
-    found.collect()
-}
-
-fn unused_gates(plan: &Plan) -> Vec<UnusedGate> {
-    let used: HashSet<&GateId> = plan.tasks.iter().flat_map(|task| &task.gates).collect();
-    let unused = plan.gates.iter().filter(|gate| !used.contains(&gate.id));
-    unused
-        .map(|gate| UnusedGate {
-            id: gate.id.clone(),
-            required: gate.required,
-        })
-        .collect()
-}
-
-fn ungated(plan: &Plan) -> Vec<TaskId> {
-    // A plan without gates is told so once.
-    let tasks = if plan.gates.is_empty() {
-        &[]
-    } else {
-        &plan.tasks[..]
-    };
-    tasks
-        .iter()
-        .filter(|task| task.gates.is_empty())
-        .map(|task| task.id.clone())
-        .collect()
 }
 
 fn limits(limits: &Limits) -> PreviewLimits {

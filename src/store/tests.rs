@@ -1,6 +1,8 @@
 //! Tests of `store`.
 
 use super::*;
+use crate::fact::Fact;
+use crate::id::Moment;
 
 fn store() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().expect("a directory");

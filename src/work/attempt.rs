@@ -1,6 +1,9 @@
 //! One attempt, from its order to its answer: a place, the work, what changed, whether it may, the
 //! gates, a commit.
 
+mod interruption;
+mod finish;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,68 +13,19 @@ use super::errand::Assignment;
 use super::place::{Parked, Workplace};
 use super::thread::{WorkLimits, blocking, on_files};
 use super::turn::{AttemptWork, WorkEnd};
-use super::{RunShared, Tools, change, instructions, judging, turn};
+use super::{RunShared, instructions, turn};
 use crate::engine::LEASE;
-use crate::fact::{
-    Change, Class, Evidence, Fact, Failure, GateOutcome, GateVerdict, Outcome, Session, both,
-    closed, refusal,
-};
-use crate::git::{GitError, LaidOut, MergedBase};
+use crate::fact::{Class, Evidence, Fact, Failure, Outcome, Session, both, closed, refusal};
+use crate::git::{GitError, MergedBase};
 use crate::id::{CommitId, Tip, TreeId};
-use crate::plan::{ChangePolicy, Work};
-use crate::proof::{ProofStanding, standing};
+
+pub(super) use interruption::{Interruption, class_of};
 
 /// How many offending paths a message names.
 pub(super) const PATHS_SHOWN: usize = 20;
 
 /// Characters of each; it may have thousands.
 pub(super) const PATH_SHOWN: usize = 120;
-
-/// Why an attempt came to no answer of its own.
-pub(super) enum Interruption {
-    /// It failed.
-    Failed(Failure),
-    /// It was stopped from outside.
-    Interrupted,
-}
-
-impl Interruption {
-    pub(super) fn new(class: Class, message: impl Into<String>) -> Self {
-        Self::Failed(Failure::new(class, message))
-    }
-
-    /// Whether this is the one to report of two that came together.
-    pub(super) fn goes_before(&self, other: &Self) -> bool {
-        !other.is_outlived() && !matches!(self, Self::Interrupted)
-    }
-
-    /// Whether somebody may still be at work in the place of the work.
-    pub(super) fn is_outlived(&self) -> bool {
-        matches!(self, Self::Failed(failure) if failure.outlived)
-    }
-}
-
-impl From<GitError> for Interruption {
-    fn from(error: GitError) -> Self {
-        match class_of(&error) {
-            // It is a sentence about a path.
-            Class::Scope => Self::Failed(Failure::of(Class::Scope, &error)),
-            class => Self::Failed(Failure::to_do(class, &error)),
-        }
-    }
-}
-
-/// Whose fault it is if git could not do something: what a task left, this machine's configuration,
-/// or the machine.
-pub(super) fn class_of(error: &GitError) -> Class {
-    if error.is_scope() {
-        Class::Scope
-    } else if error.is_config() {
-        Class::Config
-    } else {
-        Class::Host
-    }
-}
 
 /// Carries out an attempt and reports how it ended; renews its lease meanwhile.
 pub(super) async fn carry_out(shared: Arc<RunShared>, errand: Assignment, stop: CancellationToken) {
@@ -293,149 +247,6 @@ impl RunningAttempt<'_> {
         })
         .await?;
         Ok((place, None))
-    }
-
-    /// What came of the work: nothing, something that may not be, or a change for the gates.
-    async fn finish(
-        &self,
-        place: &Workplace,
-        evidence: &mut Evidence,
-    ) -> Result<Outcome, Interruption> {
-        let (slot, base) = (place.slot.clone(), place.base.clone());
-        if !slot.path().is_dir() {
-            // Not a change that deletes everything: that leaves the directory.
-            let gone = format!(
-                "its slot {} was removed while it worked there",
-                slot.path().display()
-            );
-            return Err(Interruption::new(Class::Host, gone));
-        }
-        let (shared, errand) = (Arc::clone(self.shared), self.errand.clone());
-        let left = on_files(self.limits(), "reading its files back", move || {
-            shared
-                .tools
-                .anchor
-                .steadily(|| change::read_back(&shared, &errand, &slot, &base))
-        });
-        let Some(left) = left.await? else {
-            return match self.errand.task.change {
-                ChangePolicy::Optional => Ok(Outcome::Unchanged),
-                ChangePolicy::Required => Err(Interruption::new(
-                    Class::NoChange,
-                    "a change was required, and none was made",
-                )),
-            };
-        };
-        evidence.observed = left
-            .touched
-            .into_iter()
-            .map(|touched| touched.path)
-            .collect();
-        // Before the gates, which find it checked out: what they judge is the very commit that may
-        // land.
-        let tip = left.tip.map_err(Interruption::Failed)?;
-        evidence.tree = Some(tip.tree.clone());
-        let laid_out = self.leave_only(place, &tip).await?;
-        let (task, attempt) = (&self.errand.task, self.errand.attempt);
-        evidence.gates = judging::judge_task(
-            self.shared,
-            task,
-            attempt,
-            place,
-            (&tip, laid_out),
-            self.stop,
-        )
-        .await?;
-        if self.stop.is_cancelled() {
-            return Err(Interruption::Interrupted);
-        }
-        let held = self.hold_to_gates(evidence);
-        if held.is_err() && matches!(task.work, Work::Prompt(_)) {
-            // The agent may be told what the gates said, and go on here.
-            judging::restore(self.shared, place, &tip.tree, self.limits()).await?;
-        }
-        held?;
-        self.write_through(place, &tip).await?;
-        Ok(Outcome::Changed(Change {
-            tip,
-            paths: evidence.observed.clone(),
-        }))
-    }
-
-    /// The journal is about to name the change.
-    async fn write_through(&self, place: &Workplace, tip: &Tip) -> Result<(), Interruption> {
-        let (shared, base, tip) = (
-            Arc::clone(self.shared),
-            place.base.tree.clone(),
-            tip.clone(),
-        );
-        let settle = move || {
-            shared
-                .tools
-                .anchor
-                .settle(&base, &tip, shared.tools.clock.now())
-        };
-        Ok(on_files(self.limits(), "writing its change through", settle).await?)
-    }
-
-    /// Gates judge exactly the tree: what git ignores and a `.git` that was bent could make them
-    /// say yes to something else.
-    async fn leave_only(
-        &self,
-        place: &Workplace,
-        tip: &Tip,
-    ) -> Result<Option<LaidOut>, Interruption> {
-        if self.errand.task.gates.is_empty() {
-            return Ok(None);
-        }
-        self.lay_out(place, tip.clone()).await.map(Some)
-    }
-
-    async fn lay_out(&self, place: &Workplace, tip: Tip) -> Result<LaidOut, Interruption> {
-        let (shared, slot) = (Arc::clone(self.shared), place.slot.clone());
-        let lay_out = move || {
-            let Tools { anchor, plan, .. } = &shared.tools;
-            anchor.steadily(|| slot.checkout_tree(&tip.commit, &tip.tree, &plan.keep))
-        };
-        Ok(on_files(
-            self.limits(),
-            "laying out its change for its gates",
-            lay_out,
-        )
-        .await?)
-    }
-
-    fn hold_to_gates(&self, evidence: &Evidence) -> Result<(), Interruption> {
-        let plan = &self.shared.tools.plan;
-        let required =
-            |gate: &&crate::id::GateId| plan.gate(gate).is_some_and(|gate| gate.required);
-        let required: Vec<_> = self
-            .errand
-            .task
-            .gates
-            .iter()
-            .filter(required)
-            .cloned()
-            .collect();
-        let ProofStanding::Held(gates) = standing(&evidence.gates, &required) else {
-            return Ok(());
-        };
-        let failed = |outcome: &&GateOutcome| outcome.verdict != GateVerdict::Skipped;
-        let all = || {
-            evidence
-                .gates
-                .iter()
-                .filter(|outcome| gates.contains(&outcome.gate))
-        };
-        // What one failure ended says nothing of the change.
-        let any_failed = all().any(|outcome| failed(&outcome));
-        let held = || all().filter(|outcome| !any_failed || failed(outcome));
-        let said: Vec<String> = held().map(judging::in_words).collect();
-        let advice = held().find_map(GateOutcome::advice);
-        Err(Interruption::Failed(Failure {
-            advice,
-            ..Failure::new(Class::Gate, said.join("; "))
-        }))
     }
 }
 

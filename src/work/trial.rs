@@ -58,15 +58,28 @@ impl Logs {
     }
 }
 
+/// Where gates judge, until when, and where their logs go.
+#[derive(Clone, Copy)]
+pub(super) struct TrialSite<'a> {
+    pub(super) shared: &'a Arc<RunShared>,
+    pub(super) place: &'a Workplace,
+    pub(super) logs: &'a Logs,
+    pub(super) stop: &'a CancellationToken,
+}
+
 /// Runs one gate, with a HOME and a TMPDIR that whoever made the change has never seen.
 pub(super) async fn judge_one(
-    shared: &Arc<RunShared>,
+    trial: TrialSite<'_>,
     gate: &Gate,
-    place: &Workplace,
-    (commit, laid_out): (OnTrial<'_>, Option<LaidOut>),
-    logs: &Logs,
-    stop: &CancellationToken,
+    commit: OnTrial<'_>,
+    laid_out: Option<LaidOut>,
 ) -> Result<GateOutcome, Interruption> {
+    let TrialSite {
+        shared,
+        place,
+        logs,
+        stop,
+    } = trial;
     let tools = &shared.tools;
     let (home, tmp) = place.gate_dirs();
     let mut env = child_env(
@@ -97,14 +110,7 @@ pub(super) async fn judge_one(
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        Box::pin(lay_out(
-            shared,
-            gate,
-            place,
-            (commit, laid_out),
-            &furnishing,
-            stop,
-        ))
+        Box::pin(lay_out(trial, gate, commit, laid_out, &furnishing))
     };
     let scrub = |text: &str| tools.scrubber.scrub(text);
     let site = judge::GateEnvironment {
@@ -187,21 +193,20 @@ fn not_judged(error: &GateError, stop: &CancellationToken) -> Interruption {
 /// The slot as a gate is to find it: HEAD at the judged commit and its tree laid out, its trusted
 /// files as the trusted commit has them, an empty HOME and TMPDIR.
 async fn lay_out(
-    shared: &Arc<RunShared>,
+    trial: TrialSite<'_>,
     gate: &Gate,
-    place: &Workplace,
-    (commit, laid_out): (OnTrial<'_>, Option<LaidOut>),
+    commit: OnTrial<'_>,
+    laid_out: Option<LaidOut>,
     furnishing: &Furnishing,
-    stop: &CancellationToken,
 ) -> Result<(), Failure> {
     let limits = WorkLimits {
-        stop,
+        stop: trial.stop,
         timeout: Some(gate.timeout.max(LEAST)),
     };
     let furnishing = furnishing.clone();
     let (shared, place, tip, trusted) = (
-        Arc::clone(shared),
-        place.clone(),
+        Arc::clone(trial.shared),
+        trial.place.clone(),
         commit.tip.clone(),
         gate.trusted.clone(),
     );

@@ -1,5 +1,8 @@
 //! The work itself: a command, or a turn of the agent.
 
+mod order;
+mod log;
+
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -9,31 +12,19 @@ use super::attempt::Interruption;
 use super::copies::Copies;
 use super::errand::Assignment;
 use super::place::Workplace;
-use super::room::{Furnishing, Way, room};
+use super::room::{Way, room};
 use super::thread::{blocking, until};
-use crate::agent::prompt::{self, Brief, Setback};
-use crate::agent::{self, Model};
-use crate::agent::{AgentOutcome, Observed};
+use crate::agent::{self, AgentOutcome, Model, Observed};
 use crate::exec::environment::{ChildEnv, child_env};
-use crate::exec::{Child, Ended, Ending, ExecError, Program, Pulse, Surroundings};
-use crate::fact::{
-    AgentEvidence, Class, CommandEvidence, Evidence, Failure, LogEvidence, Session, advice_on_exit,
-};
+use crate::exec::{Child, Ending, ExecError, Program, Pulse, Surroundings};
+use crate::fact::{AgentEvidence, Class, CommandEvidence, Evidence, Failure, advice_on_exit};
 use crate::gateway::{Admission, Usage};
-use crate::id::Sha256;
 use crate::model::Thinks;
-use crate::plan::{ChangePolicy, Network, RoomLevel, Work, WriteSet};
+use crate::plan::{Network, Work};
 use crate::text;
 
 /// The cap of a command's log file, in bytes.
 const LOG_CAP: u64 = 16 << 20;
-
-/// How much of a log's start and end is kept as evidence, in bytes.
-const HEAD: usize = 2 << 10;
-const TAIL: usize = 6 << 10;
-
-/// A provider that wants to be waited for longer than this gets its worker taken away meanwhile.
-const LONGEST_WAIT: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// One attempt's work.
 pub(super) struct AttemptWork<'a> {
@@ -185,43 +176,6 @@ impl AttemptWork<'_> {
         }))
     }
 
-    /// The log's path, its directory made.
-    fn make_log(&self, name: &str) -> Result<std::path::PathBuf, Interruption> {
-        let path = self.shared.tools.run_dir.path().join(name);
-        let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-        made.map_err(|error| {
-            Interruption::new(
-                Class::Host,
-                format!("failed to make {}: {error}", path.display()),
-            )
-        })?;
-        Ok(path)
-    }
-
-    fn log_evidence(&self, ended: &Ended, path: String) -> LogEvidence {
-        let scrub = |bytes: &[u8]| self.shared.tools.scrubber.scrub(&text::printable(bytes));
-        let (head, tail) = if ended.tail.is_empty() && ended.head.len() <= HEAD + TAIL {
-            (scrub(&ended.head), String::new())
-        } else {
-            let tail = if ended.tail.is_empty() {
-                &ended.head
-            } else {
-                &ended.tail
-            };
-            (
-                scrub(&ended.head[..HEAD.min(ended.head.len())]),
-                scrub(&tail[tail.len().saturating_sub(TAIL)..]),
-            )
-        };
-        LogEvidence {
-            path,
-            sha256: ended.log_sha256.clone(),
-            bytes: ended.bytes,
-            head,
-            tail,
-        }
-    }
-
     async fn agent(
         &self,
         text: &str,
@@ -329,109 +283,6 @@ impl AttemptWork<'_> {
                 Ok((WorkEnd::Failed(failure), ended.session))
             }
             AgentOutcome::Interrupted => Err(Interruption::Interrupted),
-        }
-    }
-
-    /// A transcript is evidence by its digest; what it says is for those who may read the run's
-    /// directory.
-    fn transcript(&self, ended: &Ended, path: String) -> LogEvidence {
-        let (head, tail) = (String::new(), String::new());
-        let sha256: Sha256 = ended.log_sha256.clone();
-        LogEvidence {
-            path,
-            sha256,
-            bytes: ended.bytes,
-            head,
-            tail,
-        }
-    }
-
-    fn placeholders(&self) -> Vec<(String, String)> {
-        let place = |name: &str, path: std::path::PathBuf| {
-            (format!("{{{{omk:{name}}}}}"), path.display().to_string())
-        };
-        vec![
-            place("slot", self.place.slot.path().to_path_buf()),
-            place("home", self.place.home()),
-            place("tmp", self.place.tmp()),
-            place("kimi", self.place.private.join("kimi")),
-        ]
-    }
-
-    fn errand_of(
-        &self,
-        text: &str,
-        session: Option<String>,
-        model: Model,
-        pulse: Pulse,
-        log: std::path::PathBuf,
-        (way, scratch): (&Way, std::path::PathBuf),
-    ) -> (agent::AgentOrder, Furnishing) {
-        let scrub = |text: &str| self.shared.tools.scrubber.scrub(text);
-        let agent = &self.shared.tools.plan.agent;
-        let kind = if session.is_some() {
-            Session::Resumed
-        } else {
-            Session::New
-        };
-        let mut env = self.env();
-        way.describe_in(&mut env.vars);
-        let writable = vec![self.place.slot.path().to_path_buf()];
-        let (room, furnishing) = room(self.shared, &mut env, writable, scratch, way);
-        let errand = agent::AgentOrder {
-            prompt: prompt::build(&self.brief(text, kind), &scrub),
-            session,
-            cwd: self.place.slot.path().to_path_buf(),
-            state: self.place.private.clone(),
-            env: env.vars,
-            model,
-            max_steps: agent.max_steps,
-            tools_disabled: agent.tools_disabled.clone(),
-            timeout: self.errand.task.timeout,
-            idle_timeout: Some(self.errand.task.idle_timeout),
-            longest_wait: LONGEST_WAIT,
-            room: Some(room),
-            doors: Some(way.doors()),
-            log,
-            stop: self.stop.clone(),
-            pulse,
-        };
-        (errand, furnishing)
-    }
-
-    fn brief(&self, text: &str, session: Session) -> Brief {
-        let (task, plan) = (&self.errand.task, &self.shared.tools.plan);
-        let gates = task.gates.iter().filter_map(|gate| plan.gate(gate));
-        Brief {
-            task: task.id.clone(),
-            text: text.to_owned(),
-            write_set: match &task.write_set {
-                WriteSet::Unknown => None,
-                WriteSet::Declared(globs) => Some(globs.iter().map(ToString::to_string).collect()),
-            },
-            change_required: task.change == ChangePolicy::Required,
-            gates: gates
-                .map(|gate| (gate.id.to_string(), gate.run.clone()))
-                .collect(),
-            built_on: self
-                .errand
-                .onto
-                .iter()
-                .map(|other| (other.id.clone(), other.paths.clone()))
-                .collect(),
-            setback: self.errand.last_failure.as_ref().map(|failure| Setback {
-                class: failure.class,
-                message: failure.message.clone(),
-                gates: self.errand.failed_gates.clone(),
-                paths: failure.paths.clone(),
-            }),
-            session,
-            room: self
-                .shared
-                .tools
-                .agent
-                .as_ref()
-                .map_or(RoomLevel::None, |agent| agent.room),
         }
     }
 }

@@ -136,7 +136,7 @@ const LOOKUPS: &[&str] = &[
 /// The files that have libgit2 do so other than through `lookup`, how often, and why.
 const LOOKING: &[(&str, usize, &str)] = &[
     (
-        "src/git/anchor.rs",
+        "src/git/anchor/keep_ref.rs",
         1,
         "reads a tree that it has just written",
     ),
@@ -148,7 +148,7 @@ const LOOKING: &[(&str, usize, &str)] = &[
     ("src/git/lineage.rs", 1, "looks first"),
     ("src/git/merge.rs", 2, "looks at the histories first"),
     ("src/git/refs.rs", 1, "looks at the histories first"),
-    ("src/git/repo.rs", 2, "looks at what is named first"),
+    ("src/git/repo/history.rs", 2, "looks at what is named first"),
 ];
 
 /// The files that start a process, how often, and which.

@@ -1,6 +1,9 @@
 //! Tests of `agent::prompt`.
 
+use super::quote::{QUOTED_HEAD, QUOTED_TAIL, clip_middle};
 use super::*;
+use crate::fact::FailingItem;
+use crate::fact::LogEvidence;
 use proptest::prelude::*;
 
 fn brief() -> Brief {

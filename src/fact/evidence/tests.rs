@@ -1,6 +1,7 @@
 //! Tests of `fact::evidence`.
 
 use super::*;
+use crate::plan::RoomLevel;
 
 fn room(level: RoomLevel, why_not: Option<&str>) -> Containment {
     Containment {

@@ -1,6 +1,7 @@
 //! Tests of `gateway::cassette`.
 
 use super::super::turn::ToolCall;
+use super::places::map_json_text;
 use super::*;
 use proptest::prelude::*;
 

@@ -1,6 +1,9 @@
 //! Tests of `gateway::tunnel`.
 
+use super::route::{in_words, is_elsewhere, is_public};
 use super::*;
+use std::io::ErrorKind;
+use tokio::io::AsyncReadExt as _;
 
 #[test]
 fn only_a_connect_to_a_name_is_understood() {

@@ -1,5 +1,6 @@
 //! Tests of `gateway::turn`.
 
+use super::reader::{LONGEST_LINE, MOST_KEPT};
 use super::*;
 use proptest::prelude::*;
 

@@ -2,16 +2,14 @@
 //!
 //! It refuses to stop: a wrong value is complained of, and reads as `None`.
 
-use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
-use std::rc::Rc;
+mod quantity;
+mod list;
+
 use std::str::FromStr;
-use std::time::Duration;
 
 use crate::id::BadName;
 use crate::plan::complaint::{Critic, quoted};
 use crate::plan::did_you_mean;
-use crate::plan::duration::{BadDuration, parse_duration};
 use crate::plan::excerpt::Span;
 use crate::plan::raw::{MapEntry, Value, YamlNode};
 use crate::plan::scalar::{Scalar, ScalarMeaning};
@@ -254,132 +252,6 @@ impl<'n> Field<'n> {
         None
     }
 
-    /// A whole number within `range`.
-    pub(super) fn whole<T>(self, range: RangeInclusive<T>, critic: &mut Critic<'_>) -> Option<T>
-    where
-        T: TryFrom<i128> + Into<i128> + Copy,
-    {
-        let scalar = self.scalar("a whole number", critic)?;
-        let (least, most) = ((*range.start()).into(), (*range.end()).into());
-        match scalar.meaning() {
-            ScalarMeaning::Whole(Some(value)) if (least..=most).contains(&value) => {
-                return T::try_from(value).ok();
-            }
-            ScalarMeaning::Whole(_) => {
-                let what = format!("`{}` is out of range", self.key);
-                critic
-                    .say(self.node.at, what)
-                    .advise(format!("it goes from {least} to {most}"));
-            }
-            ScalarMeaning::Number(_) | ScalarMeaning::Bool(_) | ScalarMeaning::Nothing => {
-                self.wrong("a whole number", critic)
-            }
-            ScalarMeaning::Text => self.number_as_text("a whole number", scalar, critic),
-        }
-        None
-    }
-
-    /// A finite number for which `sound` holds; `rule` says what that is.
-    pub(super) fn number(
-        self,
-        rule: &str,
-        sound: fn(f64) -> bool,
-        critic: &mut Critic<'_>,
-    ) -> Option<f64> {
-        let scalar = self.scalar("a number", critic)?;
-        let value = match scalar.meaning() {
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "prices and factors are no counts"
-            )]
-            ScalarMeaning::Whole(value) => value.map(|value| value as f64),
-            ScalarMeaning::Number(value) => Some(value),
-            ScalarMeaning::Bool(_) | ScalarMeaning::Nothing => {
-                self.wrong("a number", critic);
-                return None;
-            }
-            ScalarMeaning::Text => {
-                self.number_as_text("a number", scalar, critic);
-                return None;
-            }
-        };
-        match value {
-            Some(value) if !value.is_finite() => {
-                critic
-                    .say(self.node.at, format!("`{}` must be finite", self.key))
-                    .advise(format!("it must be {rule}"));
-                None
-            }
-            Some(value) if sound(value) => Some(value),
-            Some(_) | None => {
-                critic
-                    .say(self.node.at, format!("`{}` is out of range", self.key))
-                    .advise(format!("it must be {rule}"));
-                None
-            }
-        }
-    }
-
-    fn number_as_text(self, expected: &str, scalar: &Scalar, critic: &mut Critic<'_>) {
-        let digits: String = scalar
-            .text
-            .chars()
-            .filter(|character| !matches!(character, '_' | ',' | ' '))
-            .collect();
-        let bare = Scalar {
-            text: digits,
-            plain: true,
-        };
-        let hint = match bare.meaning() {
-            ScalarMeaning::Whole(_) | ScalarMeaning::Number(_) => {
-                format!("write {} without quotes", beginning(&bare.text, SHOWN))
-            }
-            ScalarMeaning::Text | ScalarMeaning::Bool(_) | ScalarMeaning::Nothing => {
-                format!("write {expected}")
-            }
-        };
-        critic
-            .say(
-                self.pointed(),
-                format!("`{}` must be {expected}, but this is text", self.key),
-            )
-            .advise(hint);
-    }
-
-    /// A duration with its unit.
-    pub(super) fn duration(self, critic: &mut Critic<'_>) -> Option<Duration> {
-        let scalar = self.scalar("a duration", critic)?;
-        if scalar.meaning() == ScalarMeaning::Nothing
-            || matches!(scalar.meaning(), ScalarMeaning::Bool(_))
-        {
-            self.wrong("a duration", critic);
-            return None;
-        }
-        let bad = match parse_duration(&scalar.text) {
-            Ok(duration) => return Some(duration),
-            Err(bad) => bad,
-        };
-        let hint = match &bad {
-            BadDuration::NoUnit if scalar.text.bytes().all(|byte| byte.is_ascii_digit()) => {
-                format!("write `{0}s` or `{0}m`", beginning(&scalar.text, SHOWN))
-            }
-            BadDuration::UnknownUnit(_) => "the units are `s`, `m`, `h` and `d`".to_owned(),
-            BadDuration::TooLong | BadDuration::TooShort | BadDuration::Negative => {
-                "it goes from `1ms` to `365d`".to_owned()
-            }
-            BadDuration::NoUnit | BadDuration::Malformed => {
-                "write it like `90s`, `30m` or `5h30m`".to_owned()
-            }
-        };
-        critic
-            .say(
-                self.pointed(),
-                format!("the duration {} {bad}", quoted(&scalar.text)),
-            )
-            .advise(hint);
-        None
-    }
-
     /// A size with its unit.
     pub(super) fn size(self, critic: &mut Critic<'_>) -> Option<Size> {
         let scalar = self.scalar("a size", critic)?;
@@ -440,104 +312,4 @@ impl<'n> Field<'n> {
             .advise(hint);
         None
     }
-
-    /// The items of a list, as fields of the same key.
-    pub(super) fn items(
-        self,
-        critic: &mut Critic<'_>,
-    ) -> Option<impl Iterator<Item = Field<'n>> + use<'n>> {
-        let Value::List(items) = &self.node.value else {
-            self.not_a_list(critic);
-            return None;
-        };
-        let field = move |node: &'n Rc<YamlNode>| Field {
-            key: self.key,
-            key_at: node.at,
-            node: node.as_ref(),
-        };
-        Some(items.iter().map(field))
-    }
-
-    fn not_a_list(self, critic: &mut Critic<'_>) {
-        let Value::Scalar(scalar) = &self.node.value else {
-            return self.wrong("a list", critic);
-        };
-        if scalar.meaning() == ScalarMeaning::Nothing {
-            return self.wrong("a list", critic);
-        }
-        let what = format!(
-            "`{}` must be a list, but this is {}",
-            self.key,
-            describe(self.node)
-        );
-        critic
-            .say(self.pointed(), what)
-            .advise(format!("write `[\"{}\"]`", beginning(&scalar.text, SHOWN)));
-    }
-
-    /// Whether there are several values, or may be.
-    pub(super) fn is_list(self) -> bool {
-        matches!(self.node.value, Value::List(_))
-    }
-
-    /// The items of a list, each read by `read`; those that cannot be read are left out.
-    pub(super) fn list<T>(
-        self,
-        critic: &mut Critic<'_>,
-        mut read: impl FnMut(Field<'n>, &mut Critic<'_>) -> Option<T>,
-    ) -> Option<Vec<T>> {
-        let items = self.items(critic)?;
-        Some(items.filter_map(|item| read(item, critic)).collect())
-    }
-
-    /// Variables: names and texts.
-    pub(super) fn variables(self, critic: &mut Critic<'_>) -> Option<BTreeMap<String, String>> {
-        let Value::Map(entries) = &self.node.value else {
-            self.wrong(VARIABLES, critic);
-            return None;
-        };
-        let mut variables = BTreeMap::new();
-        for entry in entries {
-            let value = Field {
-                key: &entry.key,
-                key_at: entry.key_at,
-                node: &entry.node,
-            }
-            .text(critic);
-            if !is_variable(&entry.key) {
-                critic
-                    .say(
-                        entry.key_at,
-                        format!("{} is not the name of a variable", quoted(&entry.key)),
-                    )
-                    .advise("use letters, digits and `_`, and no digit first");
-            } else if let Some(value) = value {
-                variables.insert(entry.key.clone(), value);
-            }
-        }
-        Some(variables)
-    }
-
-    /// The name of a variable.
-    pub(super) fn variable(self, critic: &mut Critic<'_>) -> Option<String> {
-        let name = self.text(critic)?;
-        if is_variable(&name) {
-            return Some(name);
-        }
-        critic
-            .say(
-                self.pointed(),
-                format!("{} is not the name of a variable", quoted(&name)),
-            )
-            .advise("use letters, digits and `_`, and no digit first");
-        None
-    }
-}
-
-fn is_variable(name: &str) -> bool {
-    !name.is_empty()
-        && !name.starts_with(|first: char| first.is_ascii_digit())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

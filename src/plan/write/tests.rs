@@ -1,5 +1,6 @@
 //! Tests of `plan::write`.
 
+use super::text::{double_quoted, scalar};
 use super::*;
 
 #[test]

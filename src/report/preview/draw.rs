@@ -3,14 +3,18 @@
 //! It refuses to print an author's text as it is: ids are plain by their type, names and globs are
 //! made visible and clipped.
 
-use std::fmt::Write as _;
+mod graph;
+mod table;
 
-use unicode_width::UnicodeWidthStr as _;
+use std::fmt::Write as _;
 
 use super::{Overlap, OverlapKind, Preview, PreviewNetwork, PreviewOccupant, PreviewTask};
 use crate::id::TaskId;
 use crate::plan::RoomLevel;
 use crate::text::{clip, duration, escape_invisible, plural};
+use table::table;
+
+pub(super) use graph::{dot, mermaid};
 
 /// Characters of a name or a glob in a line of the terminal.
 const MAX_TEXT: usize = 48;
@@ -21,12 +25,6 @@ const MAX_IDS: usize = 6;
 /// Tasks and gates with a network of their own that are listed; more would push the order out of
 /// sight.
 const MAX_EXCEPTIONS: usize = 20;
-
-/// Tasks that Mermaid draws; more is a carpet, not a picture.
-const MAX_DRAWN: usize = 100;
-
-/// Arrows that Mermaid draws, below its own limit of 500 with room for the overlaps.
-const MAX_ARROWS: usize = 350;
 
 pub(super) fn terminal(preview: &Preview) -> String {
     let mut out = format!("{}: {}", preview.plan, plural(preview.tasks.len(), "task"));
@@ -126,77 +124,6 @@ fn room(out: &mut String, preview: &Preview) {
     for note in &room.notes {
         let _ = writeln!(out, "  {note}");
     }
-}
-
-fn table(out: &mut String, tasks: &[PreviewTask]) {
-    let header = [
-        "",
-        "task",
-        "priority",
-        "executions",
-        "room",
-        "after",
-        "name",
-    ]
-    .map(String::from);
-    let rows: Vec<[String; 7]> = tasks
-        .iter()
-        .enumerate()
-        .map(|(at, task)| row(at, task))
-        .collect();
-    // A column for what differs, if anything does.
-    let no_room = tasks.iter().all(|task| task.room.is_none());
-    let mut widths = [0; 7];
-    for row in rows.iter().chain([&header]) {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.width());
-        }
-    }
-    for row in [&header].into_iter().chain(&rows) {
-        let mut line = String::new();
-        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
-            if column == 4 && no_room {
-                continue;
-            }
-            let gap = " ".repeat(width - cell.width());
-            // Numbers end, words begin at the same place.
-            let padded = if matches!(column, 0 | 2) {
-                format!("{gap}{cell}  ")
-            } else {
-                format!("{cell}{gap}  ")
-            };
-            line.push_str(&padded);
-        }
-        let _ = writeln!(out, "{}", line.trim_end());
-    }
-}
-
-fn row(at: usize, task: &PreviewTask) -> [String; 7] {
-    let mut name = if task.name == task.id.as_str() {
-        String::new()
-    } else {
-        visible(&task.name)
-    };
-    if task.conditional {
-        name.push_str(if name.is_empty() {
-            "(conditional)"
-        } else {
-            " (conditional)"
-        });
-    }
-    [
-        (at + 1).to_string(),
-        task.id.to_string(),
-        task.priority.to_string(),
-        if task.executions == 1 {
-            "1".into()
-        } else {
-            format!("up to {}", task.executions)
-        },
-        task.room.clone().unwrap_or_default(),
-        ids(&task.dependencies),
-        name,
-    ]
 }
 
 fn visible(text: &str) -> String {
@@ -340,72 +267,4 @@ fn gates(out: &mut String, preview: &Preview) {
             ids(&preview.ungated)
         );
     }
-}
-
-pub(super) fn mermaid(preview: &Preview) -> String {
-    let mut out = String::from("flowchart LR\n");
-    let drawn = &preview.tasks[..preview.tasks.len().min(MAX_DRAWN)];
-    let index: std::collections::HashMap<&TaskId, usize> = drawn
-        .iter()
-        .enumerate()
-        .map(|(at, task)| (&task.id, at))
-        .collect();
-    for (at, task) in drawn.iter().enumerate() {
-        let _ = writeln!(out, "  t{at}[\"{}\"]", task.id);
-    }
-    let mut arrows = Vec::new();
-    for (at, task) in drawn.iter().enumerate() {
-        arrows.extend(
-            task.dependencies
-                .iter()
-                .filter_map(|id| index.get(id))
-                .map(|on| format!("  t{on} --> t{at}\n")),
-        );
-    }
-    let met = preview
-        .overlaps
-        .listed
-        .iter()
-        .filter_map(|pair| Some((index.get(&pair.first)?, index.get(&pair.second)?)));
-    let met: Vec<String> = met
-        .map(|(first, second)| format!("  t{first} -. overlap .- t{second}\n"))
-        .collect();
-    out.extend(arrows.iter().take(MAX_ARROWS).map(String::as_str));
-    out.extend(met.iter().map(String::as_str));
-    let undrawn = preview.tasks.len() - drawn.len();
-    if undrawn > 0 {
-        let _ = writeln!(out, "  more[\"{}\"]", plural(undrawn, "more task"));
-    }
-    if arrows.len() > MAX_ARROWS {
-        let _ = writeln!(
-            out,
-            "  arrows[\"{} not drawn\"]",
-            plural(arrows.len() - MAX_ARROWS, "dependency")
-        );
-    }
-    out
-}
-
-pub(super) fn dot(preview: &Preview) -> String {
-    let mut out = format!(
-        "digraph \"{}\" {{\n  rankdir=LR;\n  node [shape=box];\n",
-        preview.plan
-    );
-    for task in &preview.tasks {
-        let _ = writeln!(out, "  \"{}\";", task.id);
-    }
-    for task in &preview.tasks {
-        for dependency in &task.dependencies {
-            let _ = writeln!(out, "  \"{dependency}\" -> \"{}\";", task.id);
-        }
-    }
-    for overlap in &preview.overlaps.listed {
-        let _ = writeln!(
-            out,
-            "  \"{}\" -> \"{}\" [style=dashed, dir=none];",
-            overlap.first, overlap.second
-        );
-    }
-    out.push_str("}\n");
-    out
 }

@@ -4,7 +4,10 @@
 //! rows of bits, so ten thousand tasks that all write the same are quick. It refuses to compare for
 //! ever: after [`MAX_WORK`] it says "at least".
 
-use std::collections::{BTreeMap, HashMap};
+mod bits;
+mod search;
+
+use std::collections::HashMap;
 
 use serde::Serialize;
 
@@ -12,13 +15,11 @@ use crate::glob::Glob;
 use crate::graph::Graph;
 use crate::id::TaskId;
 use crate::plan::{Task, WriteSet};
+use bits::{Bits, clear};
+use search::{OverlapSearch, cost};
 
 /// Pairs that are listed; the rest is counted.
 const MAX_LISTED: usize = 100;
-
-/// Comparisons of globs, and rows of bits joined, before counting stops: about a quarter of a
-/// second.
-const MAX_WORK: u64 = 1_000_000;
 
 /// Comparisons to find the globs that a listed pair shares, for all listed pairs together.
 const MAX_EXPLAINING: u64 = 100_000;
@@ -62,66 +63,6 @@ pub enum OverlapKind {
     SecondWrites,
 }
 
-/// A square of bits, a row for each task; rows are made when something is in them.
-struct Bits {
-    words: usize,
-    rows: Vec<Vec<u64>>,
-}
-
-impl Bits {
-    fn new(tasks: usize) -> Self {
-        Self {
-            words: tasks.div_ceil(64),
-            rows: vec![Vec::new(); tasks],
-        }
-    }
-
-    fn set(&mut self, row: usize, bit: usize) {
-        let words = self.words;
-        let row = &mut self.rows[row];
-        row.resize(words, 0);
-        row[bit / 64] |= 1 << (bit % 64);
-    }
-
-    fn join(&mut self, row: usize, bits: &[u64]) {
-        if bits.is_empty() {
-            return;
-        }
-        let words = self.words;
-        let row = &mut self.rows[row];
-        row.resize(words, 0);
-        row.iter_mut()
-            .zip(bits)
-            .for_each(|(mine, theirs)| *mine |= theirs);
-    }
-
-    /// Clears the bits of `row` that are in `bits`, and tells which they were.
-    fn take_common(&mut self, row: usize, bits: &[u64]) -> Vec<usize> {
-        let mut taken = Vec::new();
-        for (at, (mine, theirs)) in self.rows[row].iter_mut().zip(bits).enumerate() {
-            taken.extend(ones(at, *mine & theirs));
-            *mine &= !theirs;
-        }
-        taken
-    }
-
-    fn ones(&self, row: usize) -> impl Iterator<Item = usize> {
-        self.rows[row]
-            .iter()
-            .enumerate()
-            .flat_map(|(at, &word)| ones(at, word))
-    }
-}
-
-/// The bits of the word number `at`, counted from the first word.
-fn ones(at: usize, mut word: u64) -> impl Iterator<Item = usize> {
-    std::iter::from_fn(move || {
-        let bit = (word != 0).then(|| word.trailing_zeros() as usize)?;
-        word &= word - 1;
-        Some(at * 64 + bit)
-    })
-}
-
 /// A glob and the tasks that have it in a set.
 struct Holders<'p> {
     glob: &'p Glob,
@@ -151,12 +92,6 @@ pub(super) fn find(tasks: &[Task], graph: &Graph, order: &[usize]) -> Overlaps {
         total: both_sides / 2,
         exact,
         listed: list(tasks, &conflicts, order),
-    }
-}
-
-fn clear(bits: &mut Bits, row: usize, bit: usize) {
-    if let Some(word) = bits.rows[row].get_mut(bit / 64) {
-        *word &= !(1 << (bit % 64));
     }
 }
 
@@ -217,129 +152,6 @@ fn conflicts(tasks: &[Task]) -> (Bits, bool) {
         work: 0,
     }
     .run()
-}
-
-/// What comparing two globs may cost, in usual comparisons: hostile ones count as thousands.
-fn cost(one: &Glob, other: &Glob) -> u64 {
-    const STEPS_OF_A_USUAL_ONE: usize = 64;
-    1 + (one.size().saturating_mul(other.size()).min(1 << 18) / STEPS_OF_A_USUAL_ONE) as u64
-}
-
-/// A place in the trie: the globs whose literal prefix ends here.
-#[derive(Default)]
-struct PrefixNode {
-    children: BTreeMap<String, usize>,
-    holders: Vec<usize>,
-}
-
-struct OverlapSearch<'p> {
-    holders: Vec<Holders<'p>>,
-    conflicts: Bits,
-    work: u64,
-}
-
-impl OverlapSearch<'_> {
-    /// Walks down the trie and compares each glob with those above it and beside it; others cannot
-    /// meet it.
-    fn run(mut self) -> (Bits, bool) {
-        let nodes = self.trie();
-        let mut above: Vec<usize> = Vec::new();
-        // Where the walk goes on, and how many globs are above that place.
-        let mut open = vec![(0, 0)];
-        while let Some((node, depth)) = open.pop() {
-            above.truncate(depth);
-            for &mine in &nodes[node].holders {
-                self.mark(mine, mine);
-                for &theirs in &above {
-                    if self.work > MAX_WORK {
-                        return (self.conflicts, false);
-                    }
-                    self.compare(mine, theirs);
-                }
-                above.push(mine);
-            }
-            open.extend(
-                nodes[node]
-                    .children
-                    .values()
-                    .map(|&child| (child, above.len())),
-            );
-        }
-        (self.conflicts, self.work <= MAX_WORK)
-    }
-
-    fn trie(&self) -> Vec<PrefixNode> {
-        let mut nodes = vec![PrefixNode::default()];
-        for (holder, holders) in self.holders.iter().enumerate() {
-            for prefix in holders.glob.literal_prefixes() {
-                let mut at = 0;
-                for component in prefix {
-                    let fresh = nodes.len();
-                    at = match nodes[at].children.get(component) {
-                        Some(&child) => child,
-                        None => {
-                            nodes[at].children.insert(component.into(), fresh);
-                            nodes.push(PrefixNode::default());
-                            fresh
-                        }
-                    };
-                }
-                if nodes[at].holders.last() != Some(&holder) {
-                    nodes[at].holders.push(holder);
-                }
-            }
-        }
-        nodes
-    }
-
-    fn compare(&mut self, mine: usize, theirs: usize) {
-        let (one, other) = (&self.holders[mine], &self.holders[theirs]);
-        self.work += cost(one.glob, other.glob);
-        // Two readers never mind each other.
-        if (one.writers.is_empty() && other.writers.is_empty()) || mine == theirs {
-            return;
-        }
-        if one.glob.intersects(other.glob) {
-            self.mark(mine, theirs);
-        }
-    }
-
-    /// Every task that writes one of the globs conflicts with every task that has the other.
-    fn mark(&mut self, one: usize, other: usize) {
-        let (one, other) = (&self.holders[one], &self.holders[other]);
-        for (writers, others) in [
-            (&one.writers, &other.writers),
-            (&one.writers, &other.readers),
-            (&other.writers, &one.readers),
-        ] {
-            self.work += join_all(&mut self.conflicts, writers, others);
-        }
-    }
-}
-
-/// Marks all pairs of the two lists, on both sides; bit by bit where that is less than row by row.
-/// Gives the work done.
-fn join_all(conflicts: &mut Bits, some: &[usize], others: &[usize]) -> u64 {
-    if some.is_empty() || others.is_empty() {
-        return 0;
-    }
-    if some.len().min(others.len()) <= 2 {
-        for &one in some {
-            for &other in others {
-                conflicts.set(one, other);
-                conflicts.set(other, one);
-            }
-        }
-        return (some.len().max(others.len()) / 8) as u64;
-    }
-    for (rows, bits) in [(some, others), (others, some)] {
-        let mut joined = vec![0_u64; conflicts.words];
-        bits.iter()
-            .for_each(|&bit| joined[bit / 64] |= 1 << (bit % 64));
-        rows.iter().for_each(|&row| conflicts.join(row, &joined));
-    }
-    // A row of ten thousand bits costs about as much as comparing two globs.
-    (some.len() + others.len()) as u64
 }
 
 fn list(tasks: &[Task], conflicts: &Bits, order: &[usize]) -> Vec<Overlap> {

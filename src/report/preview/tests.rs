@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::plan::WriteSet;
 
 /// A plan of `tasks`, as YAML without its first line.
 fn plan(tasks: &str) -> Plan {
