@@ -164,6 +164,7 @@ mod secrets;
 mod submodule_stories;
 mod submodules;
 mod tidy;
+mod tidy_words;
 mod try_model;
 mod shown;
 mod side_by_side;
