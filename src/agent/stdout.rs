@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
-use crate::text;
 use serde_json::Value;
+
+use crate::text;
 
 /// What was heard so far.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -4,8 +4,7 @@
 
 use super::digest;
 use super::grammar;
-use crate::plan::did_you_mean;
-use crate::plan::{Complaint, Position, nearest, quoted};
+use crate::plan::{Complaint, Position, did_you_mean, nearest, quoted};
 use crate::text::ForgeKind;
 
 /// What the text is called in a complaint.

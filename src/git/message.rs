@@ -9,8 +9,7 @@ use super::merge::AUTHOR;
 use crate::fact::Trigger;
 use crate::id::{RunId, TaskId};
 use crate::plan::{Event, Task};
-use crate::text::clip;
-use crate::text::{self, Scrubber};
+use crate::text::{self, Scrubber, clip};
 
 /// The width of a subject; what git's own tools and the forges show.
 const SUBJECT: usize = 72;
